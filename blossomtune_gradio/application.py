@@ -1,0 +1,125 @@
+"""Builds the parts, hands them out, opens and closes them in order.
+
+The one owner object: whoever needs a service is given the application or that service. Tests build
+their own with `Application(Settings(data_dir=tmp_path), environment)`. Surprise: the fleet
+listener's port is told before `open()`, because a free port is only known once it is bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.flower import commands
+from blossomtune_gradio.flower.apps import AppCatalogue
+from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.kits import KitService
+from blossomtune_gradio.services.metrics import MetricService
+from blossomtune_gradio.services.options import Options
+from blossomtune_gradio.services.outbox import Outbox
+from blossomtune_gradio.services.overview import Overview
+from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.runner import Runner
+from blossomtune_gradio.services.runs import RunService
+from blossomtune_gradio.services.sites import SiteService
+from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.store.database import Database
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Application:
+    """All parts of one BlossomTune, over one data directory."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        path: str = "/usr/bin:/bin",
+        child_variables: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        """Build everything; nothing runs before `open()`.
+
+        `path` is the search path of child programs, `child_variables` what else they inherit.
+
+        Raises:
+            SettingsError: the data directory, the database or a certificate cannot be used.
+        """
+        self.settings = settings
+        self.fleet_port = settings.fleet_port
+        _make_folder(settings)
+        home = settings.data_dir / "flower"
+        commands.prepare_home(home)
+        environment = commands.child_environment(home, child_variables, path=path)
+        self.credentials = ensure_server_credentials(
+            settings.data_dir / "certificates", [settings.fleet_name]
+        )
+        self.database = Database(settings.database)
+        self.logs = LogStore(settings.data_dir / "logs")
+        self.apps = AppCatalogue(settings.flower_apps_dir)
+        self.options = Options(self.database, settings)
+        self.outbox = Outbox(self.database)
+        self.metrics = MetricService(self.database)
+        self.federation = FederationService(
+            settings, self.options, self.logs, self.credentials, environment, self._wake
+        )
+        self.sites = SiteService(self.database, self.federation, self.logs)
+        self._runner = Runner(
+            self.database,
+            self.apps,
+            self.federation,
+            self.metrics,
+            self.logs,
+            environment,
+            settings.data_dir / "runs",
+            self.sites.missing,
+        )
+        self.runs = RunService(self.database, self.options, self.apps, self._runner)
+        self.participants = ParticipantService(self.database, settings, self.options, self._wake)
+        self.kits = KitService(
+            self.database,
+            settings,
+            self.options,
+            self.credentials,
+            self.fleet_address,
+            self._wake,
+        )
+        self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
+
+    def open(self) -> None:
+        """Take over what still runs and go on with it."""
+        self.federation.open()
+        self.sites.open()
+        self._runner.open()
+
+    def close(self, leave_running: bool = False) -> None:
+        """End what was started here, or leave the child programs for the next start."""
+        self._runner.close()
+        self.sites.close()
+        self.federation.close(leave_running)
+        self.database.close()
+
+    def fleet_address(self) -> str:
+        """host:port under which SuperNodes reach the TLS listener."""
+        return f"{self.settings.fleet_name}:{self.fleet_port}"
+
+    def _wake(self) -> None:
+        """Something changed that others may wait for."""
+        self.sites.wake()
+        self._runner.wake()
+
+
+def _make_folder(settings: Settings) -> None:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"BLOSSOMTUNE_DATA_DIR is {folder}, but nothing can be written there "
+            f"({error.strerror}). Name a folder of yours, or correct its rights."
+        ) from error

@@ -1,0 +1,104 @@
+"""`blossomtune …`: the commands. Each is a few lines; the work is done elsewhere.
+
+Heavy rooms (Gradio, Flower) are imported only by the command that needs them, so `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import config
+from blossomtune_gradio import __version__
+from blossomtune_gradio.errors import BlossomError
+
+DEMO_DIR = Path("data") / "demo"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn an expected error into one sentence and exit code 2."""
+    arguments = _parser().parse_args(argv)
+    config.quiet_environment()
+    try:
+        code: int = arguments.run(arguments)
+    except BlossomError as error:
+        print(f"blossomtune: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="blossomtune", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"blossomtune {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the web page until Ctrl-C")
+    serve.set_defaults(run=_serve)
+    demo = commands.add_parser("demo", help="a whole federation on this machine, seen live")
+    demo.set_defaults(run=_demo)
+    for command in (serve, demo):
+        command.add_argument("--port", type=int, help="port of the web page (7860)")
+        command.add_argument("--data-dir", type=Path, help="folder for everything that is kept")
+    demo.add_argument("--data", default="auto", help="auto, hub, sample or a folder of parquet")
+    demo.add_argument("--model", default="auto", help="auto, a hub id or a folder")
+    demo.add_argument("--rounds", type=int, default=3, help="federated rounds (3)")
+    demo.add_argument("--sites", type=int, default=2, help="local sites (2)")
+    demo.add_argument("--exit", action="store_true", help="end when the run has ended")
+    demo.add_argument("--install-seconds", type=float, default=0.0, help=argparse.SUPPRESS)
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from blossomtune_gradio.application import Application
+    from blossomtune_gradio.web.server import WebServer
+
+    ending = _ending()
+    settings = config.load(port=arguments.port, data_dir=arguments.data_dir)
+    app = Application(settings, config.search_path(), config.hub_variables())
+    try:
+        with WebServer(app) as server:
+            print(f"BlossomTune is at {server.url}. Local mode: everybody here is admin.")
+            print(
+                f"Sites join at {app.fleet_address()}. Press Ctrl-C to end everything.", flush=True
+            )
+            app.open()
+            ending.wait()
+            print("Ending the SuperLink and everything else …", flush=True)
+    finally:
+        app.close()
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from blossomtune_gradio.demo.show import Show, Wishes
+    from blossomtune_gradio.demo.view import DemoView
+
+    wishes = Wishes(
+        data=arguments.data,
+        model=arguments.model,
+        rounds=arguments.rounds,
+        sites=arguments.sites,
+        exit=arguments.exit,
+        install_seconds=arguments.install_seconds,
+    )
+    settings = config.load(port=arguments.port, data_dir=arguments.data_dir or DEMO_DIR)
+    show = Show(
+        settings, wishes, DemoView(), config.search_path(), config.hub_variables(), _ending()
+    )
+    return show.play()
+
+
+def _ending() -> threading.Event:
+    """Set by Ctrl-C, by `kill`, and when the terminal is closed."""
+    ending = threading.Event()
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, lambda *_: ending.set())
+    return ending
+
+
+if __name__ == "__main__":
+    sys.exit(main())

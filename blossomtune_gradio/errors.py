@@ -1,0 +1,57 @@
+"""All that can go wrong for a known reason. Each message is a sentence that says what to do next.
+
+What is shown on a page, in a terminal and in an API answer is `str(error)`, so a message never
+carries a secret, a traceback or a path that only the operator may know.
+"""
+
+
+class BlossomError(Exception):
+    """Base of every expected error. `status` is the HTTP status an API answers with."""
+
+    status = 400
+
+
+class InvalidInput(BlossomError):
+    """A value that somebody typed cannot be used; nothing was changed."""
+
+    status = 422
+
+
+class NotAllowed(BlossomError):
+    """The user may not do this."""
+
+    status = 403
+
+
+class NotFound(BlossomError):
+    """The thing that was named does not exist (any more)."""
+
+    status = 404
+
+
+class NotPossible(BlossomError):
+    """A legal wish at the wrong moment, for example stopping what is already stopped."""
+
+    status = 409
+
+
+class SettingsError(BlossomError):
+    """An option has a value the program cannot start with; the message names the variable."""
+
+
+class ProcessFailed(BlossomError):
+    """A child program did not start, did not become ready, or would not end."""
+
+    status = 503
+
+
+class FlowerError(BlossomError):
+    """Flower refused a request, or answered something unexpected."""
+
+    status = 502
+
+
+class FlowerUnreachable(FlowerError):
+    """The SuperLink does not answer."""
+
+    status = 503

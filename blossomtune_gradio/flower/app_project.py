@@ -1,0 +1,150 @@
+"""What an app's pyproject.toml says, read with care: it may be missing, huge or nonsense."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.flower.app_config import ConfigValue, flat_config
+
+Level: TypeAlias = Literal["error", "warning", "note"]
+_LARGEST = 256 * 1024  # bytes
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")  # Flower's rule
+_COMPONENTS = ("serverapp", "clientapp")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about an app. Only an error keeps it from running."""
+
+    level: Level
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """The parts of pyproject.toml that matter here."""
+
+    title: str
+    version: str
+    description: str
+    components: dict[str, str]
+    config: dict[str, ConfigValue]
+
+
+def read_project(path: Path) -> tuple[Project | None, list[Finding]]:
+    """The app's project and what is wrong with it; None when there is nothing to read."""
+    try:
+        content = _toml(path / "pyproject.toml")
+    except InvalidInput as error:
+        return None, [Finding("error", str(error))]
+    project = _table(content, "project")
+    app = _table(content, "tool", "flwr", "app")
+    config, findings = _config(app)
+    title = app.get("display-name") or project.get("name")
+    read = Project(
+        title=title if isinstance(title, str) else "",
+        version=str(project.get("version", "")),
+        description=str(project.get("description", "")),
+        components=_components(app),
+        config=config,
+    )
+    return read, [*_project_findings(project), *_app_findings(app), *findings]
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise InvalidInput("pyproject.toml is larger than 256 KiB. Move data out of it.")
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            "There is no pyproject.toml. Add one with [project] and [tool.flwr.app.components]."
+        ) from error
+    except OSError as error:
+        raise InvalidInput(f"pyproject.toml cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"pyproject.toml is not valid TOML: {error}.") from error
+
+
+def _project_findings(project: dict[str, Any]) -> list[Finding]:
+    findings = []
+    name = project.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        said = "is missing" if name is None else f"is {name!r}"
+        findings.append(
+            Finding(
+                "error",
+                f"The name under [project] {said}. Flower wants a letter first, then letters, "
+                "digits and hyphens, at most 32 in all (no underscore).",
+            )
+        )
+    if not isinstance(project.get("version"), str):
+        findings.append(Finding("error", 'Add a version under [project], such as "1.0.0".'))
+    return [*findings, *_missing_packages(project.get("dependencies", []))]
+
+
+def _missing_packages(dependencies: object) -> list[Finding]:
+    """The ServerApp runs in our environment, and nothing is installed for it there."""
+    missing = []
+    for line in dependencies if isinstance(dependencies, list) else []:
+        try:
+            wanted = Requirement(str(line))
+            metadata.version(wanted.name)
+        except InvalidRequirement:
+            continue  # Flower's packer says so
+        except metadata.PackageNotFoundError:
+            if wanted.marker is None or wanted.marker.evaluate():
+                missing.append(str(line))
+    return [
+        Finding(
+            "warning",
+            f"{line} is not installed here. The run fails if the ServerApp imports it; sites need "
+            "it if the ClientApp does.",
+        )
+        for line in missing
+    ]
+
+
+def _app_findings(app: dict[str, Any]) -> list[Finding]:
+    findings = []
+    if not isinstance(app.get("publisher"), str):
+        findings.append(Finding("error", "Add a publisher under [tool.flwr.app]."))
+    for name in _COMPONENTS:
+        if name not in _components(app):
+            findings.append(
+                Finding(
+                    "error",
+                    f"Add {name} under [tool.flwr.app.components], such as "
+                    f'"my_app.{name[:-3]}_app:app".',
+                )
+            )
+    return findings
+
+
+def _components(app: dict[str, Any]) -> dict[str, str]:
+    table = _table(app, "components")
+    return {name: table[name] for name in _COMPONENTS if isinstance(table.get(name), str)}
+
+
+def _config(app: dict[str, Any]) -> tuple[dict[str, ConfigValue], list[Finding]]:
+    try:
+        return flat_config(_table(app, "config")), []
+    except InvalidInput as error:
+        return {}, [Finding("error", f"[tool.flwr.app.config]: {error}")]
+
+
+def _table(content: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The table at that place, an empty one when there is none."""
+    for key in keys:
+        content = content.get(key, {})
+        if not isinstance(content, dict):
+            return {}
+    return content

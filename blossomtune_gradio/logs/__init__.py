@@ -1,0 +1,12 @@
+"""Persisted logs: one text file per source, read with byte cursors.
+
+`LogStore` keeps and answers, `FileFollower` copies the raw output of a child into it. The other
+files are their insides: `lines` is the format of one record, `source` is one file with its newest
+lines in memory, `files` reads a file backwards.
+"""
+
+from blossomtune_gradio.logs.follower import FileFollower
+from blossomtune_gradio.logs.lines import Line
+from blossomtune_gradio.logs.store import LogStore, Page
+
+__all__ = ["FileFollower", "Line", "LogStore", "Page"]

@@ -1,0 +1,245 @@
+"""The SuperLink and its executor: start, stop, survive.
+
+Two supervised programs belong together: `flower-superlink` keeps the state, our own
+`flower-superexec` runs the ServerApps (so a run survives a crash of either). The admin's wish is
+kept in the database: what was up is up again after a restart of ours, adopted where it still lives.
+Surprise: the SuperLink's port authenticates nobody, so it listens on loopback only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from blossomtune_gradio.errors import BlossomError, FlowerUnreachable, NotPossible, ProcessFailed
+from blossomtune_gradio.flower import commands
+from blossomtune_gradio.flower.control import FlowerControl
+from blossomtune_gradio.flower.credentials import ServerCredentials, make_secret_file
+from blossomtune_gradio.identity import SYSTEM, Role, User, require
+from blossomtune_gradio.logs import FileFollower, LogStore
+from blossomtune_gradio.processes import ProcessSupervisor, Program, State, Status
+from blossomtune_gradio.services.options import Options
+from blossomtune_gradio.settings import Settings
+
+SUPERLINK, EXECUTOR = "superlink", "executor"
+CONNECTION = "blossomtune"  # the name the SuperLink has in Flower's own config.toml
+
+
+class FederationService:
+    """Owner of the SuperLink, its executor and the connection to both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        logs: LogStore,
+        credentials: ServerCredentials,
+        environment: Mapping[str, str],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._settings, self._options, self._logs = settings, options, logs
+        self._credentials, self._environment = credentials, environment
+        self._on_change = on_change
+        self.home = settings.data_dir / "flower"
+        self._secret = make_secret_file(self.home / "superexec.secret")
+        records = settings.data_dir / "processes"
+        self._superlink = ProcessSupervisor(records, on_change=self._changed)
+        self._executor = ProcessSupervisor(records, on_change=self._changed)
+        self._raw = settings.data_dir / "logs" / "raw"
+        self._raw.mkdir(parents=True, exist_ok=True)
+        self._followers = [
+            FileFollower(logs, name, self._raw / f"{name}.out")
+            for name in ("superlink", "executor")
+        ]
+        self._lock = threading.Lock()  # one start or stop at a time
+        self._control: FlowerControl | None = None
+        self._port = 0
+
+    # -- life ------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take over what still runs, start again what should run."""
+        for follower in self._followers:
+            follower.start()
+        self._port = self._options.superlink_port()
+        if not self._port:
+            self._discard_leftovers()
+            return
+        with self._lock:
+            if self._superlink.adopt(self._superlink_program()):
+                self._connect()
+                if not self._executor.adopt(self._executor_program()):
+                    self._executor.start(self._executor_program())
+                return
+        try:
+            self.start(by=SYSTEM)
+        except BlossomError as error:  # the page must come up all the same, and say why
+            self._logs.append("blossomtune", [f"ERROR: The SuperLink did not start: {error}"])
+
+    def close(self, leave_running: bool = False) -> None:
+        """End the programs (the wish stays), or leave them for the next start of ours."""
+        if not leave_running:
+            with self._lock:
+                self._end_programs()
+        self._superlink.close(leave_running)
+        self._executor.close(leave_running)
+        for follower in self._followers:
+            follower.stop()
+
+    # -- what an admin does ----------------------------------------------------------------
+
+    def start(self, by: User) -> None:
+        """Start SuperLink and executor; returns when both are ready (seconds).
+
+        Raises:
+            NotPossible: it is up or coming up already.
+            ProcessFailed: it did not become ready; the sentence says why, nothing is left.
+        """
+        require(by, Role.ADMIN, "start the SuperLink")
+        with self._lock:
+            if self._superlink.status.state not in (State.STOPPED, State.EXITED, State.FAILED):
+                raise NotPossible(f"The SuperLink is {self._superlink.status.state} already.")
+            self._port = self._settings.superlink_port or self._free_port()
+            self._options.remember_superlink(self._port)
+            self._logs.append("blossomtune", [f"{by.name} starts the SuperLink."])
+            try:
+                self._start_programs()
+            except BlossomError:
+                self._options.remember_superlink(0)
+                self._end_programs()
+                raise
+        self._on_change()
+
+    def stop(self, by: User) -> None:
+        """Stop both. Sites reconnect by themselves when the SuperLink is started again."""
+        require(by, Role.ADMIN, "stop the SuperLink")
+        self._options.remember_superlink(0)
+        with self._lock:
+            self._logs.append("blossomtune", [f"{by.name} stops the SuperLink."])
+            self._end_programs()
+        self._on_change()
+
+    # -- what others ask -------------------------------------------------------------------
+
+    @property
+    def superlink(self) -> Status:
+        """State of the SuperLink's process."""
+        return self._superlink.status
+
+    @property
+    def executor(self) -> Status:
+        """State of the SuperExec's process."""
+        return self._executor.status
+
+    @property
+    def running(self) -> bool:
+        """Both are up: a run can start."""
+        return self._superlink.status.state is State.RUNNING is self._executor.status.state
+
+    @property
+    def upstream(self) -> str | None:
+        """Where the gateway sends the SuperNodes, or None when there is nobody."""
+        alive = self._superlink.status.state in (State.STARTING, State.RUNNING)
+        return f"https://127.0.0.1:{self._port}" if alive and self._port else None
+
+    @property
+    def control(self) -> FlowerControl:
+        """The Control API of the running SuperLink.
+
+        Raises:
+            FlowerUnreachable: it is not running.
+        """
+        if self._control is None or self._superlink.status.state is not State.RUNNING:
+            raise FlowerUnreachable("The SuperLink is not running. Start it on the Admin page.")
+        return self._control
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _start_programs(self) -> None:
+        self._superlink.start(self._superlink_program())
+        self._superlink.wait(State.RUNNING, seconds=self._settings.ready_seconds + 5)
+        self._connect()
+        self._executor.start(self._executor_program())
+        self._executor.wait(State.RUNNING, seconds=self._settings.ready_seconds)
+
+    def _end_programs(self) -> None:
+        """Executor first, so that it does not complain about a missing SuperLink."""
+        if self._control is not None:
+            self._control.close()  # a SuperLink waits for open connections before it ends
+            self._control = None
+        errors = []
+        for program in (self._executor, self._superlink):
+            try:
+                program.stop()
+            except ProcessFailed as error:
+                errors.append(str(error))
+        if errors:
+            raise ProcessFailed(" ".join(errors))
+
+    def _connect(self) -> None:
+        self._control = FlowerControl(f"127.0.0.1:{self._port}", self._credentials.ca_cert)
+        commands.write_connection(
+            self.home, CONNECTION, f"127.0.0.1:{self._port}", self._credentials.ca_cert
+        )
+
+    def _discard_leftovers(self) -> None:
+        """A crash of ours between a stop and its end may have left a program behind."""
+        for supervisor, program in (
+            (self._executor, self._executor_program()),
+            (self._superlink, self._superlink_program()),
+        ):
+            if supervisor.adopt(program):
+                supervisor.stop()
+
+    def _superlink_program(self) -> Program:
+        argv = commands.superlink_argv(
+            self._port, self._credentials, self.home / "superlink.db", self._secret
+        )
+        return self._program(SUPERLINK, argv, ports=(self._port,), ready=self._is_healthy)
+
+    def _executor_program(self) -> Program:
+        argv = commands.superexec_argv(self._port, self._credentials, self._secret)
+        return self._program(EXECUTOR, argv)
+
+    def _program(
+        self,
+        name: str,
+        argv: list[str],
+        ports: tuple[int, ...] = (),
+        ready: Callable[[], bool] | None = None,
+    ) -> Program:
+        return Program(
+            name=name,
+            argv=tuple(argv),
+            env=self._environment,
+            cwd=self._work_dir(),
+            output=self._raw / f"{name}.out",
+            ports=tuple(port for port in ports if port),
+            ready=ready,
+            ready_within=self._settings.ready_seconds,
+            restart=True,
+        )
+
+    def _work_dir(self) -> Path:
+        folder = self.home / "work"  # where ServerApps find themselves
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _is_healthy(self) -> bool:
+        probe = FlowerControl(f"127.0.0.1:{self._port}", self._credentials.ca_cert)
+        with contextlib.closing(probe):
+            return probe.healthy()
+
+    def _changed(self, status: Status) -> None:
+        reason = f": {status.reason}" if status.reason else ""
+        self._logs.append("blossomtune", [f"{status.name} is {status.state}{reason}"])
+        self._on_change()
+
+    def _free_port(self) -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,71 @@
+"""The numbers of a run: one value per metric, round and site.
+
+Points are idempotent, so a log that is read twice after a crash changes nothing. Surprise: a value
+that is not finite is kept as *no value*, because neither JSON nor SQLite can hold NaN; the round
+still counts as heard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from blossomtune_gradio.flower.round_log import Point
+from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.models import MetricPoint
+
+SERVER_ACCURACY, SERVER_LOSS = "server/accuracy", "server/loss"
+REPLIES, FAILURES = "train/replies", "train/failures"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One point of a chart; `value` is None where the metric was not a finite number."""
+
+    name: str
+    site: str
+    round: int
+    value: float | None
+
+
+class MetricService:
+    """Keeps points and hands them out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, run_id: int, points: Iterable[Point]) -> None:
+        """Keep the points of a run; a point that is there already gets the newer value."""
+        with self._database.write() as session:
+            for point in points:
+                value = point.value if math.isfinite(point.value) else None
+                session.merge(
+                    MetricPoint(
+                        run_id=run_id,
+                        name=point.name,
+                        site=point.site,
+                        round=point.round,
+                        value=value,
+                    )
+                )
+
+    def values(self, run_id: int, by: User) -> list[Value]:
+        """All points of a run, by name, site and round."""
+        require(by, Role.PARTICIPANT, "see the metrics of a run")
+        query = (
+            select(MetricPoint.name, MetricPoint.site, MetricPoint.round, MetricPoint.value)
+            .where(MetricPoint.run_id == run_id)
+            .order_by(MetricPoint.name, MetricPoint.site, MetricPoint.round)
+        )
+        with self._database.read() as session:
+            return [Value(*row) for row in session.execute(query)]
+
+    def count(self, run_id: int) -> int:
+        """Number of points, to see cheaply whether a chart must be drawn again."""
+        query = select(func.count()).select_from(MetricPoint).where(MetricPoint.run_id == run_id)
+        with self._database.read() as session:
+            return session.scalar(query) or 0

@@ -1,0 +1,126 @@
+"""What is going on, as one small JSON object that every viewer of the Live page polls.
+
+It is made at most once a second, however many people look. Surprise: colours are not decided in
+the page; each thing carries a `tone`: good, busy, bad or off.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+from blossomtune_gradio.identity import SYSTEM, Role, User, require
+from blossomtune_gradio.processes import State, Status
+from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.metrics import MetricService
+from blossomtune_gradio.services.runs import RunService
+from blossomtune_gradio.services.sites import Site, SiteService
+from blossomtune_gradio.store.models import Run, RunStatus
+
+_TONES = {
+    State.RUNNING: "good",
+    State.STARTING: "busy",
+    State.STOPPING: "busy",
+    State.BACKING_OFF: "bad",
+    State.FAILED: "bad",
+    State.EXITED: "bad",
+    State.STOPPED: "off",
+}
+_RUN_TONES = {
+    RunStatus.COMPLETED: "good",
+    RunStatus.FAILED: "bad",
+    RunStatus.LOST: "bad",
+    RunStatus.STOPPED: "off",
+}
+_PRESENCE = {  # Flower's word: (ours, tone)
+    "online": ("online", "good"),
+    "offline": ("offline", "bad"),
+    "registered": ("never seen", "off"),
+    "no key": ("kit not used yet", "off"),
+    "unknown": ("unknown: SuperLink is not running", "off"),
+}
+_FRESH = 0.9  # seconds
+
+
+class Overview:
+    """One look at everything, shared by all viewers."""
+
+    def __init__(
+        self,
+        federation: FederationService,
+        sites: SiteService,
+        runs: RunService,
+        metrics: MetricService,
+    ) -> None:
+        self._federation, self._sites = federation, sites
+        self._runs, self._metrics = runs, metrics
+        self._lock = threading.Lock()
+        self._made_at, self._made = 0.0, dict[str, Any]()
+
+    def snapshot(self, by: User) -> dict[str, Any]:
+        """Lamps, sites, the active or newest run, and trouble; times are ISO strings in UTC."""
+        require(by, Role.PARTICIPANT, "see the federation")
+        with self._lock:
+            if time.monotonic() - self._made_at > _FRESH:
+                self._made = self._look()
+                self._made_at = time.monotonic()
+            return self._made
+
+    def _look(self) -> dict[str, Any]:
+        newest = self._runs.list(SYSTEM, limit=20)
+        shown = next((r for r in newest if not r.status.is_end), newest[0] if newest else None)
+        return {
+            "lamps": [
+                _lamp("SuperLink", self._federation.superlink),
+                _lamp("Executor", self._federation.executor),
+            ],
+            "sites": [_site(site) for site in self._sites.sites(SYSTEM)],
+            "run": self._run(shown) if shown else None,
+            "queued": sum(r.status is RunStatus.QUEUED for r in newest),
+            "trouble": self._sites.trouble,
+            "running": self._federation.running,
+        }
+
+    def _run(self, run: Run) -> dict[str, Any]:
+        why = self._runs.why(run, SYSTEM)
+        moving = _RUN_TONES.get(run.status, "bad" if why and run.round == 0 else "busy")
+        return {
+            "id": run.id,
+            "name": run.name,
+            "app": run.app,
+            "status": run.status.value,
+            "tone": moving,
+            "round": run.round,
+            "rounds": run.rounds,
+            "why": why,
+            "started": _iso(run.started_at),
+            "ended": _iso(run.ended_at),
+            "points": self._metrics.count(run.id),
+        }
+
+
+def _lamp(name: str, status: Status) -> dict[str, Any]:
+    return {
+        "name": name,
+        "state": status.state.value,
+        "tone": _TONES[status.state],
+        "since": _iso(status.since),
+        "reason": status.reason,
+    }
+
+
+def _site(site: Site) -> dict[str, Any]:
+    words, tone = _PRESENCE.get(site.presence, (site.presence, "off"))
+    return {
+        "name": site.name,
+        "partition": site.partition_id,
+        "presence": words,
+        "tone": tone,
+        "last_seen": _iso(site.last_seen),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None

@@ -1,0 +1,222 @@
+"""Who takes part: from the request for access to the last revocation.
+
+Each call is one transaction and checks the caller's rights itself. It talks to no process and no
+network: a code goes into the outbox, and what a change means for Flower is the reconciler's work
+(`on_change` wakes it). Surprise: a person keeps their row for ever; a new request reuses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from blossomtune_gradio.errors import InvalidInput, NotFound, NotPossible
+from blossomtune_gradio.identity import Role, User, require, require_owner
+from blossomtune_gradio.services import activation
+from blossomtune_gradio.services.options import Options
+from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.models import Mail, NodeKey, Participant, now
+from blossomtune_gradio.store.models import ParticipantStatus as Status
+
+_ALIVE = (Status.REQUESTED, Status.CONFIRMED, Status.APPROVED)
+_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
+_SITE = re.compile(r"[\w][\w .()&'/-]{0,63}")
+
+
+class ParticipantService:
+    """All moves of a participant."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        options: Options,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._database, self._settings, self._options = database, settings, options
+        self._on_change = on_change
+
+    def request_access(
+        self, user: User, site: str, email: str, organisation: str = "", message: str = ""
+    ) -> Participant:
+        """Save the request and put a mail with a fresh code into the outbox.
+
+        Raises:
+            InvalidInput: the site's name or the address cannot be used.
+            NotPossible: the person, the name or the address has a request that is alive.
+        """
+        require(user, Role.PARTICIPANT, "ask for access")
+        site, email = _checked_site(site), _checked_email(email)
+        try:
+            with self._database.write() as session:
+                self._require_room(session)
+                row = session.scalar(select(Participant).where(Participant.user_id == user.id))
+                if row is None:
+                    row = Participant(user_id=user.id, site=site, email=email)
+                    session.add(row)
+                else:
+                    row.move_to(Status.REQUESTED, by=user.id)
+                    row.site, row.email, row.requested_at = site, email, now()
+                row.organisation, row.message = organisation.strip()[:200], message.strip()[:2000]
+                self._mail_code(session, row)
+        except IntegrityError as error:
+            raise NotPossible(
+                "This site name or e-mail address is taken by another request. Choose another, "
+                "or ask the admin."
+            ) from error
+        return row
+
+    def confirm(self, user: User, code: str) -> Participant:
+        """Prove the e-mail address with the mailed code.
+
+        Raises:
+            InvalidInput: wrong, used or expired code; the sentence is the same for each.
+        """
+        require(user, Role.PARTICIPANT, "confirm an address")
+        with self._database.write() as session:
+            row = session.scalar(select(Participant).where(Participant.user_id == user.id))
+            good = row is not None and _code_is_good(row, code)
+            if row is not None and good:
+                row.move_to(Status.CONFIRMED, by=user.id)
+                row.code_hash, row.code_expires_at = "", None
+            elif row is not None:
+                row.code_tries += 1  # committed: a wrong try must count
+        if row is None or not good:
+            raise InvalidInput("This code is not valid (any more). Ask for a new one.")
+        return row
+
+    def approve(
+        self, participant_id: int, by: User, partition_id: int | None = None
+    ) -> Participant:
+        """Give the participant a data partition of their own; the lowest free one by default.
+
+        Raises:
+            InvalidInput: the partition does not exist.
+            NotPossible: the state does not allow it, or the partition has an owner.
+        """
+        require(by, Role.ADMIN, "approve participants")
+        try:
+            with self._database.write() as session:
+                row = _get(session, participant_id)
+                total = self._options.partitions(session)
+                if partition_id is None:
+                    partition_id = _lowest_free(session, total)
+                if not 0 <= partition_id < total:
+                    raise InvalidInput(
+                        f"Partition {partition_id} does not exist: the federation has {total}, "
+                        f"numbered from 0 to {total - 1}."
+                    )
+                row.move_to(Status.APPROVED, by=by.id)
+                row.partition_id = partition_id
+        except IntegrityError as error:
+            raise NotPossible(
+                f"Partition {partition_id} was given to another site. Choose another one."
+            ) from error
+        self._on_change()
+        return row
+
+    def deny(self, participant_id: int, by: User, reason: str = "") -> Participant:
+        """Refuse a request."""
+        return self._end(participant_id, by, Status.DENIED, reason)
+
+    def revoke(self, participant_id: int, by: User, reason: str = "") -> Participant:
+        """Cut an approved site off; its key can never come back."""
+        return self._end(participant_id, by, Status.REVOKED, reason)
+
+    def get(self, participant_id: int, by: User) -> Participant:
+        """One participant, for the owner or an admin."""
+        with self._database.read() as session:
+            row = _get(session, participant_id)
+        require_owner(by, row.user_id, "see this participant")
+        return row
+
+    def list(self, by: User, *statuses: Status) -> list[Participant]:
+        """All participants in the given states (none given: all), newest change first."""
+        require(by, Role.ADMIN, "see the participants")
+        query = select(Participant).order_by(Participant.changed_at.desc())
+        if statuses:
+            query = query.where(Participant.status_word.in_([s.value for s in statuses]))
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def _end(self, participant_id: int, by: User, new: Status, reason: str) -> Participant:
+        require(by, Role.ADMIN, "deny or revoke participants")
+        with self._database.write() as session:
+            row = _get(session, participant_id)
+            row.move_to(new, by=by.id, reason=reason.strip())
+            row.partition_id = row.token_hash = row.token_expires_at = None
+            for key in session.scalars(
+                select(NodeKey).where(
+                    NodeKey.participant_id == row.id, NodeKey.retired_at.is_(None)
+                )
+            ):
+                key.retired_at = now()
+        self._on_change()
+        return row
+
+    def _require_room(self, session: Session) -> None:
+        alive = session.scalar(
+            select(func.count())
+            .select_from(Participant)
+            .where(Participant.status_word.in_([s.value for s in _ALIVE]))
+        )
+        if (alive or 0) >= self._settings.max_participants:
+            raise NotPossible("The federation is full. Ask the admin to make room.")
+
+    def _mail_code(self, session: Session, row: Participant) -> None:
+        code = activation.new_code()
+        row.code_hash, row.code_tries = activation.digest(code), 0
+        row.code_expires_at = now() + activation.CODE_LIFETIME
+        minutes = int(activation.CODE_LIFETIME.total_seconds() // 60)
+        session.add(
+            Mail(
+                recipient=row.email,
+                subject=f"Your code for {row.site}",
+                body=f"Your activation code is {code[:4]}-{code[4:]}, for {minutes} minutes.",
+            )
+        )
+
+
+def _code_is_good(row: Participant, code: str) -> bool:
+    in_time = row.code_expires_at is not None and now() < row.code_expires_at
+    fits = activation.matches(code, row.code_hash or activation.digest(""))
+    return fits and in_time and row.code_tries < activation.CODE_TRIES and bool(row.code_hash)
+
+
+def _get(session: Session, participant_id: int) -> Participant:
+    row = session.get(Participant, participant_id)
+    if row is None:
+        raise NotFound("This participant does not exist (any more). Reload the page.")
+    return row
+
+
+def _lowest_free(session: Session, total: int) -> int:
+    taken = set(session.scalars(select(Participant.partition_id)))
+    for candidate in range(total):
+        if candidate not in taken:
+            return candidate
+    raise NotPossible(
+        f"All {total} partitions have an owner. Raise the number of partitions or revoke a site."
+    )
+
+
+def _checked_site(text: str) -> str:
+    name = " ".join(text.split())
+    if not _SITE.fullmatch(name):
+        raise InvalidInput(
+            "A site name has 1 to 64 letters, digits, blanks or any of . ( ) & ' / - _ and "
+            "starts with a letter or digit."
+        )
+    return name
+
+
+def _checked_email(text: str) -> str:
+    address = text.strip().lower()
+    if len(address) > 254 or not _EMAIL.fullmatch(address):
+        raise InvalidInput("This is not one e-mail address. Write it like ada@example.org.")
+    return address

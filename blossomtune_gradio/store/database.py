@@ -1,0 +1,91 @@
+"""Engine, pragmas and the two kinds of transaction.
+
+`read()` and `write()` give a session that is one transaction; services open one per call, and no
+child process or network request happens inside. Surprise: on SQLite a write takes its lock at the
+beginning (BEGIN IMMEDIATE), because a transaction that first reads and then wants to write is told
+"database is locked" at once, whatever the busy timeout says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from blossomtune_gradio.errors import SettingsError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """The one way to the tables."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database and bring its tables up to date.
+
+        Raises:
+            SettingsError: it cannot be opened, or was written by a newer BlossomTune.
+        """
+        self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self._engine = create_engine(url)
+        if self._is_sqlite:
+            _use_own_transactions(self._engine)
+        self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        try:
+            self._migrate()
+        except DBAPIError as error:
+            raise SettingsError(
+                f"The database {self._engine.url!r} cannot be used ({error.orig}). "
+                "Check that its folder exists and may be written, then start again."
+            ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for looking only; nothing is committed."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits at the end, or undoes everything when an error leaves it."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self._writing.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+
+
+def _use_own_transactions(engine: Engine) -> None:
+    """Take BEGIN out of the driver's hands and set the pragmas of every new connection."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+            "busy_timeout = 10000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(options.get("begin", "BEGIN"))

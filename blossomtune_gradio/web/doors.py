@@ -1,0 +1,93 @@
+"""The outer doors: which hosts, origins and paths are answered at all. Pure ASGI, no framework.
+
+Everything that is not on the list is 404, so a new Gradio release cannot open a door by itself.
+Surprise: in local mode the Host header decides too, because a web page elsewhere can point its own
+name at 127.0.0.1 and would then be let in by the browser as our own page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_UNSAFE = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+# What the page of Gradio 6.31 asks for. Left out on purpose: /gradio_api/{upload,file,run,call,api,
+# info,proxy,deep_link,runs,...}, /monitoring, /login, /openapi.json.
+_GRADIO = re.compile(
+    r"/(admin/?)?"
+    r"|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)"
+    r"|/(assets|static)/[\w./@-]+"
+    r"|/gradio_api/(queue/(join|data)|component_server|cancel|reset|startup-events|app_id)/?"
+    r"|/gradio_api/heartbeat/[\w-]+"
+)
+_FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
+_OURS = re.compile(r"/healthz|/api/v1/join|/download/kit/\d+")
+
+
+class Doors:
+    """Refuses unknown paths, foreign hosts and cross-site requests; marks assets as lasting."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        """`hosts` are the names (without port) this server answers to; empty: any."""
+        self._app, self._hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return  # no WebSocket is spoken here
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        path = scope["path"]
+        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+            await _answer(send, 400, "This server does not answer to that host name.")
+        elif not (_GRADIO.fullmatch(path) or _OURS.fullmatch(path)):
+            await _answer(send, 404)
+        elif _needs_own_origin(scope["method"], path) and _is_cross_site(headers):
+            await _answer(send, 403, "Requests from other sites are refused. Open the page itself.")
+        else:
+            await self._app(scope, receive, _lasting(send) if path.startswith("/assets/") else send)
+
+
+def _needs_own_origin(method: str, path: str) -> bool:
+    return method in _UNSAFE or path.startswith("/download/")
+
+
+def _is_cross_site(headers: dict[str, str]) -> bool:
+    """Sec-Fetch-Site where the browser sends it, else Origin against Host."""
+    if site := headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
+def _host_name(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""
+
+
+def _lasting(send: Send) -> Send:
+    """Asset names carry a hash of their content, so a browser need not ask again."""
+
+    async def with_cache(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            headers = [
+                *message["headers"],
+                (b"cache-control", b"public, max-age=31536000, immutable"),
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return with_cache
+
+
+async def _answer(send: Send, status: int, sentence: str = "") -> None:
+    body = sentence.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

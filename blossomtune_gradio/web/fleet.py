@@ -1,0 +1,268 @@
+"""The gateway: the one way in for SuperNodes, and the only thing of Flower that is public.
+
+Of all paths of the SuperLink only `POST /v1/fleet/*` passes, streamed both ways. Who may talk is
+decided behind us: the SuperLink checks each request's signature. We check form, size and pace.
+Surprise: we never answer 401, 403 or 429. A SuperNode takes 401 for "revoked" and ends itself,
+403 for "the run is over", and gives up on 429; 502, 503 and 504 it retries with back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from blossomtune_gradio.errors import FlowerUnreachable
+from blossomtune_gradio.web.pace import Pace
+from blossomtune_gradio.web.upstream import Connection, Headers, Pool
+
+MIB = 1024 * 1024
+JOIN_PATH = "/api/v1/join"
+_MAX_JOIN_BODY = 64 * 1024
+# Flower's paths are one plain word. Anything else (dots, escapes, doubled slashes) is a trick.
+_FLEET_PATH = re.compile(rb"/v1/fleet(/[A-Za-z0-9_-]+)+")
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer"
+    b" transfer-encoding upgrade expect host".split()
+)
+# The SuperLink trusts these from loopback, which is where we call from.
+_FORGEABLE = (b"x-forwarded-", b"forwarded")
+_ADDED_BY_OUR_SERVER = frozenset((b"date", b"server"))
+
+
+class TooBig(Exception):
+    """The body has more bytes than allowed."""
+
+
+class FleetGateway:
+    """ASGI app that forwards Fleet requests to the SuperLink.
+
+    `upstream` tells where the SuperLink is ("https://127.0.0.1:PORT") or None while it is
+    stopped; it is asked for each request. `max_body` in bytes per request; `timeout` in seconds
+    that either side may be silent within an exchange.
+    """
+
+    def __init__(
+        self,
+        upstream: Callable[[], str | None],
+        ca_cert: Path,
+        *,
+        max_body: int = 64 * MIB,
+        timeout: float = 60,
+        pace: Pace | None = None,
+    ) -> None:
+        self._upstream = upstream
+        self._pool = Pool(ca_cert)
+        self._max_body = max_body
+        self._timeout = timeout
+        self.pace = Pace() if pace is None else pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; everything but a plain Fleet request gets an empty 404."""
+        if not _is_fleet_request(scope):
+            await refuse(scope, send, 404)
+            return
+        client = _client_address(scope)
+        if not self.pace.enter(client):
+            await refuse(scope, send, 503, "Too many requests from this address.", retry_after=1)
+            return
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self.pace.leave(client)
+
+    async def aclose(self) -> None:
+        """Hang up the idle connections. Call it when the server has stopped."""
+        self._pool.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = _content_length(scope)
+        if length is not None and length > self._max_body:
+            await refuse(scope, send, 413, self._too_big())
+            return
+        origin = self._upstream()
+        if origin is None:
+            await refuse(scope, send, 503, "The SuperLink is stopped.", retry_after=5)
+            return
+        await self._forward(origin, scope, receive, _Once(send))
+
+    async def _forward(self, origin: str, scope: Scope, receive: Receive, send: _Once) -> None:
+        connection: Connection | None = None
+        try:
+            connection = await self._pool.take(origin)
+            connection.begin(_request_head(scope, origin))
+            await self._send_body(connection, receive, chunked=_content_length(scope) is None)
+            await self._send_answer(connection, send)
+        except TooBig:
+            await self._trouble(send, scope, 413, self._too_big())
+        except FlowerUnreachable as error:
+            await self._trouble(send, scope, error.status, str(error))
+        except TimeoutError:
+            await self._trouble(send, scope, 504, "The other side was silent for too long.")
+        finally:
+            if connection is not None:
+                self._pool.give_back(origin, connection)
+
+    async def _send_body(self, connection: Connection, receive: Receive, chunked: bool) -> None:
+        sent, more = 0, True
+        while more:
+            async with asyncio.timeout(self._timeout):
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise FlowerUnreachable("The SuperNode hung up.")
+                data, more = message.get("body", b""), message.get("more_body", False)
+                sent += len(data)
+                if sent > self._max_body:
+                    raise TooBig
+                if data and not await connection.write(_chunk(data) if chunked else data):
+                    return
+        if not chunked or await connection.write(b"0\r\n\r\n"):
+            connection.sent_all()
+
+    async def _send_answer(self, connection: Connection, send: _Once) -> None:
+        async with asyncio.timeout(self._timeout):
+            status, headers = await connection.head()
+        await send.start(status, [h for h in headers if _is_for_client(h[0])])
+        while True:
+            async with asyncio.timeout(self._timeout):
+                data = await connection.read()
+                await send.body(data, more=bool(data))
+            if not data:
+                return
+
+    async def _trouble(self, send: _Once, scope: Scope, status: int, sentence: str) -> None:
+        if send.started:  # half an answer must not look like a whole one
+            raise ConnectionAbortedError(sentence)
+        await refuse(scope, send.raw, status, sentence, retry_after=None if status == 413 else 5)
+
+    def _too_big(self) -> str:
+        return f"A request may have at most {self._max_body // MIB} MiB."
+
+
+class _Once:
+    """`send`, remembering whether the answer was begun."""
+
+    def __init__(self, raw: Send) -> None:
+        self.raw, self.started = raw, False
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        await self.raw({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        await self.raw({"type": "http.response.body", "body": data, "more_body": more})
+
+
+def fleet_app(gateway: FleetGateway, join: ASGIApp) -> ASGIApp:
+    """The app of the TLS listener for sites: the gateway, `POST /api/v1/join`, nothing else.
+
+    `join` is any ASGI app that answers `/api/v1/join` (a Starlette route, or a whole FastAPI app,
+    of which just this path can be reached). Its body is limited to 64 KiB.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(gateway, receive, send)
+        elif _is_fleet_request(scope):
+            await gateway(scope, receive, send)
+        elif _is_join_request(scope):
+            await _join(gateway.pace, join, scope, receive, send)
+        else:
+            await refuse(scope, send, 404)
+
+    return app
+
+
+async def refuse(
+    scope: Scope, send: Send, status: int, sentence: str = "", *, retry_after: int | None = None
+) -> None:
+    """Answer without the SuperLink: a short sentence in plain text, or nothing at all."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    body = sentence.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8")] if body else []
+    headers.append((b"content-length", str(len(body)).encode()))
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _join(pace: Pace, join: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    length = _content_length(scope)
+    if length is None or length > _MAX_JOIN_BODY:
+        await refuse(scope, send, 413, "A join request has a Content-Length of at most 64 KiB.")
+        return
+    client = _client_address(scope)
+    if not pace.enter(client):
+        await refuse(scope, send, 503, "Too many requests from this address.", retry_after=1)
+        return
+    try:
+        await join(scope, receive, send)
+    finally:
+        pace.leave(client)
+
+
+async def _lifespan(gateway: FleetGateway, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await gateway.aclose()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_fleet_request(scope: Scope) -> bool:
+    return _is_plain_post(scope) and _FLEET_PATH.fullmatch(_raw_path(scope)) is not None
+
+
+def _is_join_request(scope: Scope) -> bool:
+    return _is_plain_post(scope) and _raw_path(scope) == JOIN_PATH.encode()
+
+
+def _is_plain_post(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["method"] == "POST" and not scope["query_string"]
+
+
+def _raw_path(scope: Scope) -> bytes:
+    """The path as it was sent; `scope["path"]` has its escapes decoded already."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw if raw is not None else scope["path"].encode()
+
+
+def _client_address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _content_length(scope: Scope) -> int | None:
+    """Bytes the client announced; None when the body is chunked (that wins, says RFC 9112)."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers or b"content-length" not in headers:
+        return None
+    return int(headers[b"content-length"])  # digits only: uvicorn's parser refuses the rest
+
+
+def _request_head(scope: Scope, origin: str) -> bytes:
+    lines = [b"POST %s HTTP/1.1" % _raw_path(scope), b"host: " + urlsplit(origin).netloc.encode()]
+    chunked = _content_length(scope) is None
+    for name, value in scope["headers"]:
+        if name in _HOP_BY_HOP or name.startswith(_FORGEABLE):
+            continue
+        if not (chunked and name == b"content-length"):
+            lines.append(name + b": " + value)
+    if chunked:
+        lines.append(b"transfer-encoding: chunked")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _is_for_client(name: bytes) -> bool:
+    return name not in _HOP_BY_HOP and name not in _ADDED_BY_OUR_SERVER
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)

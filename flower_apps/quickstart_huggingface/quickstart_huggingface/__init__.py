@@ -1,0 +1,1 @@
+"""Federated sentiment analysis with Flower and Hugging Face."""

@@ -1,0 +1,1 @@
+"""An app as it was written before the Message API."""

@@ -1,0 +1,1 @@
+"""An app of the Message API style, numpy only."""

@@ -1,0 +1,1 @@
+"""An app without a strategy of Flower's."""

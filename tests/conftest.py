@@ -1,0 +1,28 @@
+"""Fixtures shared by the tests of the services: a real database in a folder of the test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blossomtune_gradio.services.options import Options
+from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.store.database import Database
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", partitions=3, port=0, fleet_port=0)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    settings.data_dir.mkdir()
+    made = Database(settings.database)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def options(database: Database, settings: Settings) -> Options:
+    return Options(database, settings)

@@ -1,0 +1,125 @@
+"""The TLS listener for sites as the product runs it, and a join desk that answers behind it.
+
+The gateway is the real one, under a real uvicorn; the desk is a server of its own that plays the
+part of `POST /api/v1/join` from a table a test can write to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from blossomtune_gradio.flower.credentials import ServerCredentials
+from tests.support import free_port, wait_for
+
+
+class Server:
+    """An ASGI app under uvicorn with TLS, in a thread. A context manager."""
+
+    def __init__(self, app: ASGIApp, credentials: ServerCredentials) -> None:
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                port=self.port,
+                log_level="warning",
+                timeout_graceful_shutdown=5,
+                ssl_certfile=str(credentials.cert),
+                ssl_keyfile=str(credentials.key),
+            )
+        )
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()))
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        wait_for(lambda: self._server.started or not self._thread.is_alive())
+        assert self._server.started
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+
+
+@dataclass
+class Desk:
+    """Answers join requests: `refusals` first, then as the server does that knows one token."""
+
+    token: str = "one-time-token"
+    superlink: str = ""
+    partitions: int = 1
+    registered: bool = True
+    revoked: bool = False
+    refusals: list[tuple[int, str]] = field(default_factory=list)
+    """(status, detail) of the next answers."""
+    register: Callable[[str], int] | None = None
+    """Takes a public key in OpenSSH form, returns a node id."""
+    keys: list[str] = field(default_factory=list)
+    """The public keys that were handed in, one per request."""
+    node_id: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = await Request(scope, receive).json()
+        response = await asyncio.to_thread(self._answer, asked)
+        await response(scope, receive, send)
+
+    def _answer(self, asked: dict[str, str]) -> JSONResponse:
+        self.keys.append(asked["public_key"])
+        if self.refusals:
+            return _problem(*self.refusals.pop(0))
+        if self.revoked:
+            return _problem(403, "Charité was revoked by an admin on 2026-11-22.")
+        if asked["token"] != self.token:
+            return _problem(401, "This token is not valid (any more). Get a new kit.")
+        if asked["public_key"] != self.keys[0]:
+            return _problem(409, "This kit was used with another key.")
+        if self.register is not None and not self.node_id:
+            self.node_id = self.register(asked["public_key"])
+        answer = {"site": "Charité", "node_id": str(self.node_id) if self.node_id else None}
+        answer |= {"partition_id": 0, "num_partitions": self.partitions}
+        return JSONResponse(answer | {"superlink": self.superlink, "registered": self.registered})
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    content = {"title": "Refused", "detail": detail, "status": status}
+    return JSONResponse(content, status, media_type="application/problem+json")
+
+
+def lay_out_kit(folder: Path, credentials: ServerCredentials, address: str, **more: Any) -> Path:
+    """What the zip holds, unpacked; `more` replaces entries of site.toml. Returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    programs = Path(__file__).parent.parent / "blossomtune_gradio" / "site"
+    for name in ("join.py", "executor.py"):
+        (folder / name).write_bytes((programs / name).read_bytes())
+    (folder / "ca.pem").write_bytes(credentials.ca_cert.read_bytes())
+    values = {
+        "site": "Charité",
+        "superlink": address,
+        "join_url": f"https://{address}/api/v1/join",
+        "ca_fingerprint": credentials.ca_fingerprint,
+        "token": "one-time-token",
+        "partition_id": 0,
+        "num_partitions": 1,
+        "flwr": "1.41.0",
+        "preload": ["numpy", "no_such_module"],
+    } | more
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    (folder / "site.toml").write_text("\n".join(lines), encoding="utf-8")
+    return folder

@@ -1,0 +1,222 @@
+"""Lines of real runs become rounds and points; other lines become nothing."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blossomtune_gradio.flower.round_log import (
+    Finished,
+    Point,
+    Replies,
+    RoundParser,
+    RoundStarted,
+    Sampled,
+    Waiting,
+)
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def read(*lines):
+    parser = RoundParser()
+    return [event for line in lines for event in parser.feed(line)]
+
+
+def recorded(name):
+    return (RECORDED / f"flower_{name}.txt").read_text().splitlines()
+
+
+def shown(events):
+    """round, name → value, as a chart would have it."""
+    return {(event.name, event.round): event.value for event in events if isinstance(event, Point)}
+
+
+def test_a_recorded_run_of_the_message_api_is_read_in_order():
+    events = read(*recorded("message_app"))
+    second = events.index(RoundStarted(2, 2))
+    assert events[second:] == [
+        RoundStarted(2, 2),
+        Sampled("train", 2, 2, 2),
+        Replies("train", 2, 2, 0),
+        Point(2, "train/loss", 0.0625),
+        Sampled("evaluate", 2, 2, 2),
+        Replies("evaluate", 2, 2, 0),
+        Point(2, "evaluate/loss", 0.0625),
+        Point(2, "server/accuracy", 0.75),
+        Point(2, "server/loss", 0.0625),
+        Finished(),
+    ]
+    assert events[:2] == [Point(0, "server/accuracy", 0.0), Point(0, "server/loss", 1.0)]
+
+
+def test_a_recorded_run_of_the_older_api_tells_the_same_kinds_of_points():
+    events = read(*recorded("legacy_app"))
+    assert RoundStarted(1, 2) in events
+    assert Replies("train", 2, 2, 0) in events
+    assert shown(events) == {
+        ("server/loss", 0): 1.0,
+        ("server/loss", 1): 0.25,
+        ("server/loss", 2): 0.0625,
+        ("server/accuracy", 0): 0.0,
+        ("server/accuracy", 1): 0.5,
+        ("server/accuracy", 2): 0.75,
+        ("train/accuracy", 1): 0.5,
+        ("train/accuracy", 2): 0.75,
+        ("evaluate/loss", 1): 0.25,
+        ("evaluate/loss", 2): 0.0625,
+        ("evaluate/accuracy", 1): 0.5,
+        ("evaluate/accuracy", 2): 0.75,
+    }
+
+
+def test_a_recorded_run_without_a_strategy_tells_what_it_prints():
+    events = read(*recorded("numpy_app"))
+    assert events[:3] == [
+        Point(1, "site/loss", 0.25, "0"),
+        Point(1, "site/loss", 0.25, "1"),
+        Point(1, "server/loss", 0.25),
+    ]
+
+
+@pytest.mark.parametrize("name", ["message_app", "legacy_app", "numpy_app"])
+def test_colours_change_nothing(name):
+    plain = [re.sub(r"\x1b\[\d+m", "", line) for line in recorded(name)]
+    assert "\x1b" in "".join(recorded(name))
+    assert read(*plain) == read(*recorded(name))
+
+
+def test_a_log_that_is_read_twice_gives_the_same_points():
+    lines = recorded("message_app")
+    assert shown(read(*lines, *lines)) == shown(read(*lines))
+
+
+def test_waiting_for_sites_is_told():
+    line = "\x1b[92mINFO \x1b[0m:      Waiting for nodes to connect: 2 connected"
+    assert read(f"{line} (minimum required: 3).") == [Waiting(2, 3)]
+
+
+def test_failed_replies_are_counted():
+    assert read("INFO :      aggregate_fit: received 1 results and 2 failures") == [
+        Replies("train", 0, 1, 2)
+    ]
+
+
+def test_a_broken_model_is_seen_as_nan_and_infinity():
+    events = read(
+        "[ROUND 3/4]",
+        "aggregate_train: Received 2 results and 0 failures",
+        "\t└──> Aggregated MetricRecord: {'loss': nan, 'most': inf, 'least': -inf}",
+    )[2:]
+    assert [event.name for event in events] == ["train/loss", "train/most", "train/least"]
+    assert math.isnan(events[0].value)
+    assert [event.value for event in events[1:]] == [math.inf, -math.inf]
+
+
+def test_lists_are_numbered_and_what_is_no_number_is_left_out():
+    record = "{'f1': [0.5, 1], 'note': 'x', 'ok': True, 'far': [[1]], 'l': np.float64(-2.5)}"
+    assert read(f"└──> MetricRecord: {record}") == [
+        Point(0, "server/f1[0]", 0.5),
+        Point(0, "server/f1[1]", 1.0),
+        Point(0, "server/l", -2.5),
+    ]
+
+
+def test_a_long_list_is_no_metric():
+    assert read(f"└──> MetricRecord: {{'weights': {[0.5] * 33}}}") == []
+
+
+def test_no_result_is_no_point():
+    assert read("Initial global evaluation results: None", "└──> MetricRecord: None") == []
+
+
+def test_a_history_over_many_lines_is_read():
+    events = read(
+        "\tHistory (metrics, distributed, evaluate):",
+        "\t{'accuracy': [(1, 0.5),",
+        "\t              (2, nan)],",
+        "\t 'recall': [(1, 0.25)]}",
+        "\tHistory (metrics, centralized):",
+        "\t{'accuracy': [(0, 0.125)]}",
+    )
+    assert [(event.name, event.round) for event in events] == [
+        ("evaluate/accuracy", 1),
+        ("evaluate/accuracy", 2),
+        ("evaluate/recall", 1),
+        ("server/accuracy", 0),
+    ]
+
+
+def test_a_history_that_is_cut_off_does_not_swallow_the_next_run():
+    events = read("History (metrics, distributed, fit):", "{'a': [(1,", "", *recorded("numpy_app"))
+    assert len(events) == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "points"),
+    [
+        ('{"round": 2, "site": "3", "loss": 0.5}', [Point(2, "site/loss", 0.5, "3")]),
+        ('{"round": 2, "site": 3, "loss": 1}', [Point(2, "site/loss", 1.0, "3")]),
+        ('{"round": 2, "loss": NaN, "note": "x"}', [Point(2, "server/loss", math.nan)]),
+        ('{"phase": "train", "loss": 0.5}', [Point(7, "train/loss", 0.5)]),
+        ('{"phase": "odd", "loss": 0.5}', [Point(7, "server/loss", 0.5)]),
+        ('{"round": -1, "loss": 0.5}', []),
+        ('{"round": true, "loss": 0.5}', []),
+        ('{"round": "2", "loss": 0.5}', []),
+        ('{"round": 2, "loss": 0.5', []),
+        ("[1, 2]", []),
+        ("loss=0.5", []),
+        ("[" * 90_000, []),
+        ('{"loss": 1' + "0" * 400 + "}", [Point(7, "server/loss", math.inf)]),
+    ],
+)
+def test_an_apps_own_line_gives_its_points_or_does_no_harm(line, points):
+    parser = RoundParser()
+    parser.feed("[ROUND 7/9]")
+    assert repr(parser.feed(f"(actor pid=7) @@BLOSSOM {line}")) == repr(points)
+
+
+def test_a_metric_cannot_run_code():
+    assert read("└──> MetricRecord: {'a': __import__('os').getpid(), 'b': np.load('x')}") == []
+
+
+KNOWN = [line for name in ("message_app", "legacy_app", "numpy_app") for line in recorded(name)]
+PIECES = st.sampled_from(
+    [*KNOWN, "└──> MetricRecord: {", "fit progress: (", "History (metrics, centralized):", "{'a':"]
+)
+LINES = st.one_of(
+    st.text(),
+    st.tuples(PIECES, st.text()).map("".join),
+    st.tuples(PIECES, st.integers(0, 200)).map(lambda cut: cut[0][: cut[1]]),
+    st.text().map("└──> MetricRecord: {}".format),
+    st.text().map("@@BLOSSOM {}".format),
+)
+
+
+@given(st.lists(LINES, max_size=12))
+def test_no_text_makes_it_raise(lines):
+    for event in read(*lines):
+        if isinstance(event, Point):
+            assert event.round >= 0
+            assert isinstance(event.value, float)
+            assert len(event.name) <= 80
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8"), max_size=20),
+        st.floats() | st.integers(-(2**63), 2**63 - 1),
+        max_size=5,
+    )
+)
+def test_every_metric_record_flower_can_print_is_read_back(record):
+    events = read(f"\t└──> Aggregated MetricRecord: {record}")
+    assert repr([event.value for event in events]) == repr([float(v) for v in record.values()])
+
+
+def test_a_huge_line_costs_nothing():
+    assert read("└──> MetricRecord: {'a': " + "[" * 1_000_000) == []
+    assert read("└──> MetricRecord: {'a': " + "[" * 90_000) == []
