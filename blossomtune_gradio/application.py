@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from filelock import FileLock, Timeout
+
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.apps import AppCatalogue
@@ -49,7 +51,7 @@ class Application:
         """
         self.settings = settings
         self.fleet_port = settings.fleet_port
-        _make_folder(settings)
+        self._lock = _own_folder(settings)
         home = settings.data_dir / "flower"
         commands.prepare_home(home)
         environment = commands.child_environment(home, child_variables, path=path)
@@ -100,6 +102,7 @@ class Application:
         self.sites.close()
         self.federation.close(leave_running)
         self.database.close()
+        self._lock.release()
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""
@@ -111,15 +114,21 @@ class Application:
         self._runner.wake()
 
 
-def _make_folder(settings: Settings) -> None:
+def _own_folder(settings: Settings) -> FileLock:
+    """Make the data directory ours alone, until the lock is released or we die."""
     folder = settings.data_dir
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SettingsError(
+            f"Another BlossomTune is using {folder}. End it first, or set BLOSSOMTUNE_DATA_DIR to "
+            "another folder."
+        ) from None
     except OSError as error:
         raise SettingsError(
             f"BLOSSOMTUNE_DATA_DIR is {folder}, but nothing can be written there "
             f"({error.strerror}). Name a folder of yours, or correct its rights."
         ) from error
+    return lock

@@ -217,6 +217,10 @@ def test_every_metric_record_flower_can_print_is_read_back(record):
     assert repr([event.value for event in events]) == repr([float(v) for v in record.values()])
 
 
-def test_a_huge_line_costs_nothing():
-    assert read("└──> MetricRecord: {'a': " + "[" * 1_000_000) == []
+def test_what_is_too_long_for_a_metric_is_skipped():
+    pad = "x" * 100_000
+    assert read(f'@@BLOSSOM {{"loss": 1, "pad": "{pad}"}}') == []
     assert read("└──> MetricRecord: {'a': " + "[" * 90_000) == []
+    endless = ["History (metrics, distributed, fit):", "{", *["'a': [(1, 0.5)],"] * 5000, "}"]
+    assert read(*endless) == []
+    assert len(read(*endless[:100], "}")) == 1

@@ -430,3 +430,10 @@ def test_two_hundred_pollers_cost_little(store):
             assert len(page.lines) == 10
             cursors[number] = page.cursor
     assert (time.process_time() - began) / 5 < 0.25  # of one core, on a busy machine
+
+
+def test_noise_is_left_out_and_everything_else_kept_in_order(store, tmp_path):
+    raw = tmp_path / "raw.out"
+    raw.write_text("a\nnoise 1\nb\nnoise 2\nc\n")
+    FileFollower(store, "child", raw, is_noise=lambda line: line.startswith("noise")).copy()
+    assert texts(read_all(store, child=0)) == ["a", "b", "c"]

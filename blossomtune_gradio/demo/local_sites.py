@@ -11,6 +11,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from blossomtune_gradio.application import Application
@@ -71,11 +72,14 @@ class LocalSite:
 
 
 def leave_all(sites: list[LocalSite]) -> list[str]:
-    """End every site, also when one of them resists; the sentences of those that did."""
-    troubles = []
-    for site in sites:
+    """End all sites at once, also when one resists; the sentences of those that did."""
+
+    def leave(site: LocalSite) -> str:
         try:
             site.leave()
         except BlossomError as error:
-            troubles.append(str(error))
-    return troubles
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(max_workers=max(1, len(sites))) as pool:
+        return [trouble for trouble in pool.map(leave, sites) if trouble]

@@ -7,6 +7,7 @@ that was cut and has grown beyond the old place between two looks is not noticed
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from blossomtune_gradio.logs.store import LogStore
@@ -17,13 +18,24 @@ _AGAIN = 1.0  # seconds until the next try after an error
 
 
 class FileFollower:
-    def __init__(self, store: LogStore, source: str, raw: Path, every: float = 0.2) -> None:
-        """`every`: seconds between two looks. Raises ValueError if others wrote to `source`."""
+    def __init__(
+        self,
+        store: LogStore,
+        source: str,
+        raw: Path,
+        every: float = 0.2,
+        is_noise: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """`every`: seconds between two looks; a line that `is_noise` is left out.
+
+        Raises ValueError if others wrote to `source`.
+        """
         self.error = ""  # a sentence, as long as copying does not work
         self._store = store
         self._source = source
         self._raw = raw
         self._every = every
+        self._is_noise = is_noise
         self._inode: int | None = None
         self._read = int(store.position(source) or 0)  # bytes of the file that were looked at
         self._half = b""  # what is known of the line that has not ended
@@ -70,8 +82,10 @@ class FileFollower:
         end = self._read
         for number, piece in enumerate(complete):
             end += len(piece) + 1
-            texts.append(_text(self._half + piece if number == 0 else piece))
-            positions.append(str(end))
+            text = _text(self._half + piece if number == 0 else piece)
+            if not self._is_noise(text):
+                texts.append(text)
+                positions.append(str(end))
         self._store.append(self._source, texts, positions)  # if it raises, we have not moved
         self._half = _shortened(rest if complete else self._half + rest)
         self._read += len(block)

@@ -87,7 +87,7 @@ class FederationService:
         self._superlink.close(leave_running)
         self._executor.close(leave_running)
         for follower in self._followers:
-            follower.stop()
+            follower.stop(ended=not leave_running)
 
     # -- what an admin does ----------------------------------------------------------------
 

@@ -28,9 +28,6 @@ from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
 
-# What a site's executor imports once instead of once per message; missing modules are fine.
-_PRELOAD = ["torch", "transformers.models.bert.modeling_bert", "datasets"]
-
 
 class TokenRefused(BlossomError):
     """The join token is unknown or its time is up."""
@@ -154,7 +151,7 @@ class KitService:
                 "partition_id": row.partition_id,
                 "num_partitions": partitions,
                 "flwr": metadata.version("flwr"),
-                "preload": _PRELOAD,
+                "preload": [m for m in self._settings.site_preload.split(",") if m],
             }
         )
 

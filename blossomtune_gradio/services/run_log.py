@@ -30,20 +30,21 @@ class RunLog:
         """Write the lines that are complete now; they are returned too."""
         self._text += chunk.text
         self.read_to = chunk.timestamp
-        complete = self._text.rfind("\n") + 1
-        lines = self._text[self._taken : complete].splitlines()
-        self._taken = max(self._taken, complete)
-        if self._taken == len(self._text):
-            self._text, self._taken, self._written = "", 0, chunk.timestamp
-        return self._write(lines)
+        return self._write(self._text.rfind("\n") + 1)
 
     def finish(self) -> list[str]:
         """Write the last line even if its end never came."""
-        rest = self._text[self._taken :].splitlines()
-        self._text, self._taken, self._written = "", 0, self.read_to
-        return self._write(rest)
+        return self._write(len(self._text))
 
-    def _write(self, lines: list[str]) -> list[str]:
+    def _write(self, end: int) -> list[str]:
+        lines, positions = [], []
+        for raw in self._text[self._taken : max(end, self._taken)].splitlines(keepends=True):
+            self._taken += len(raw)
+            lines.append(raw.rstrip("\r\n"))
+            positions.append(f"{self._written!r}:{self._taken}")
+        if self._taken == len(self._text):  # nothing is left over: the next chunk starts afresh
+            self._text, self._taken, self._written = "", 0, self.read_to
+            positions[-1:] = [f"{self._written!r}:0"] if positions else []
         if lines:
-            self._logs.append(self._source, lines, f"{self._written!r}:{self._taken}")
+            self._logs.append(self._source, lines, positions)
         return lines

@@ -101,9 +101,10 @@ class Runner:
                 self._change(run, RunStatus.SUBMITTED)
         if run is None:
             return
-        if run.flower_run_id is None and not self._submitted(run):
-            return
-        self._follow(run)
+        if run.flower_run_id is None:
+            run = self._submitted(run)
+        if run is not None:
+            self._follow(run)
 
     def _follow(self, run: Run) -> None:
         self._follower = RunFollower(
@@ -116,8 +117,8 @@ class Runner:
         if status is not None:
             self._change(run, status, cause)
 
-    def _submitted(self, run: Run) -> bool:
-        """Run `flwr run`; True when the row has Flower's run id."""
+    def _submitted(self, run: Run) -> Run | None:
+        """Run `flwr run`; the row with Flower's run id, or None when Flower did not take it."""
         output = self._folder / str(run.id) / "submit.out"
         try:
             if not output.exists():  # else: a crash of ours came between the answer and our note
@@ -126,11 +127,11 @@ class Runner:
         except BlossomError as error:
             self._logs.append(_source(run), [f"ERROR: {error}"])
             self._change(run, RunStatus.FAILED, f"Flower did not take the run: {error}")
-            return False
+            return None
         with self._database.write() as session:
-            run = session.get_one(Run, run.id)
-            run.flower_run_id = str(flower_id)
-        return True
+            row = session.get_one(Run, run.id)
+            row.flower_run_id = str(flower_id)
+        return row
 
     def _call_flwr(self, run: Run, output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)

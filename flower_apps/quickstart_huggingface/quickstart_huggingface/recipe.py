@@ -6,6 +6,7 @@ sentence instead of a traceback deep in the training.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Recipe:
     @classmethod
     def read(cls, config: Mapping[str, object]) -> "Recipe":
         """Build a recipe from a run configuration; ValueError names the key that is wrong."""
-        values = {}
+        values: dict[str, Any] = {}
         for name, kind in cls.__annotations__.items():
             values[name] = _typed(name.replace("_", "-"), kind, config)
         recipe = cls(**values)

@@ -8,10 +8,25 @@ several rounds and never reaches 100 %. Pure: the same seed gives the same revie
 
 import random
 
-GOOD = ["great", "wonderful", "funny", "moving", "clever", "charming", "beautiful", "gripping", "fresh", "honest", "warm", "superb", "touching", "brilliant", "elegant", "thrilling", "tender", "witty", "inspired", "delightful", "radiant", "masterful", "hypnotic", "luminous"]
-BAD = ["bad", "boring", "dull", "awful", "weak", "clumsy", "lazy", "ugly", "tedious", "fake", "cold", "terrible", "shallow", "stupid", "messy", "lifeless", "bland", "noisy", "pointless", "dreadful", "wooden", "hollow", "sluggish", "incoherent"]
-SUBJECTS = ["the plot", "the acting", "the ending", "the music", "the script", "the camera work", "the lead", "the dialogue", "the first half", "the humour", "the pace", "the villain", "the story", "the cast", "the second act", "the editing"]
-OPENINGS = ["i saw this on a rainy sunday", "my friends had warned me", "we went with the whole family", "i knew nothing about it", "this one took me two evenings", "i watched it twice", "the cinema was half empty", "everybody talks about it"]
+# ruff: noqa: SIM905 (words are easier to read in a row)
+GOOD = (
+    "great wonderful funny moving clever charming beautiful gripping fresh honest warm superb "
+    "touching brilliant elegant thrilling tender witty inspired delightful radiant masterful "
+    "hypnotic luminous"
+).split(" ")
+BAD = (
+    "bad boring dull awful weak clumsy lazy ugly tedious fake cold terrible shallow stupid "
+    "messy lifeless bland noisy pointless dreadful wooden hollow sluggish incoherent"
+).split(" ")
+SUBJECTS = (
+    "the plot|the acting|the ending|the music|the script|the camera work|the lead|the dialogue|"
+    "the first half|the humour|the pace|the villain|the story|the cast|the second act|the editing"
+).split("|")
+OPENINGS = (
+    "i saw this on a rainy sunday|my friends had warned me|we went with the whole family|"
+    "i knew nothing about it|this one took me two evenings|i watched it twice|"
+    "the cinema was half empty|everybody talks about it"
+).split("|")
 STRENGTHS = ("", "", "", "very", "really", "quite", "truly")
 NEGATIONS = ("not", "never", "hardly", "not at all", "far from")
 TURNS = ("but", "yet", "still , overall", "in the end")

@@ -98,7 +98,7 @@ def unusable(reply: Message, length: int) -> str:
         value = metrics[name]
         if isinstance(value, list) or not math.isfinite(value):
             return f"the metric '{name}' is not a finite number"
-    if metrics["num-examples"] <= 0:  # type: ignore[operator]  # a list was refused above
+    if metrics["num-examples"] <= 0:
         return "it trained on no examples"
     return ""
 

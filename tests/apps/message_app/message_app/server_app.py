@@ -12,7 +12,12 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     config = context.run_config
     least = int(config["min-nodes"])
-    strategy = FedAvg(min_train_nodes=least, min_evaluate_nodes=least, min_available_nodes=least)
+    strategy = FedAvg(
+        fraction_evaluate=1.0 if config["evaluate"] else 0.0,
+        min_train_nodes=least,
+        min_evaluate_nodes=least,
+        min_available_nodes=least,
+    )
     if config["note"]:
         print(f"note: {config['note']}")
     strategy.start(

@@ -1,0 +1,97 @@
+"""The points of a run as charts, legend and table. Pure.
+
+A point belongs into a chart when the last part of its name speaks of accuracy or loss; the table
+has all. Surprises of `gr.LinePlot`: a continuous axis would show round 1.5, so few rounds are drawn
+as words; and a line of a single point is invisible, so that one becomes a short dash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from blossomtune_gradio.services.metrics import Value
+
+CHARTS = {"accuracy": "acc", "loss": "loss"}  # chart: what the name of its metrics contains
+COLOURS = ("#c2517f", "#1f8a8a", "#b07c10", "#6b74d6", "#5d8a3a", "#8d6e63")  # 3:1 on both papers
+_WHO = {"server": "server", "evaluate": "sites, evaluation", "train": "sites, training"}
+_MOST_SITES = 6  # more lines than that nobody can tell apart
+_MOST_WORDS = 24  # rounds with a label each
+_DASH = 0.04  # half of its length, in rounds
+
+
+def colours(values: Sequence[Value]) -> dict[str, str]:
+    """One colour for each series, the same in all charts; the server's comes first."""
+    shown = (v for v in values if v.value is not None and any(_belongs(v, c) for c in CHARTS))
+    names = sorted({_series(v) for v in shown}, key=lambda name: (name != "server", name))
+    return dict(zip(names, COLOURS * len(names), strict=False))
+
+
+def chart(values: Sequence[Value], name: str) -> dict[str, Any] | None:
+    """Changed properties of one `gr.LinePlot`, or None when it has no point yet."""
+    rows = [
+        (value.round, _series(value), value.value)
+        for value in values
+        if value.value is not None and _belongs(value, name)
+    ]
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows, columns=["round", "series", name]).sort_values(["series", "round"])
+    return {**_axis(frame), "color_map": colours(values)}
+
+
+def numbers(values: Sequence[Value]) -> dict[str, Any]:
+    """Legend and table: a row for each round, a column for each metric."""
+    columns = sorted({_column(value) for value in values})
+    cells = {(value.round, _column(value)): _figure(value.value) for value in values}
+    rounds = sorted({value.round for value in values})
+    return {
+        "legend": [list(pair) for pair in colours(values).items()],
+        "columns": ["round", *columns],
+        "rows": [[str(r), *(cells.get((r, column), "") for column in columns)] for r in rounds],
+    }
+
+
+def _axis(frame: pd.DataFrame) -> dict[str, Any]:
+    rounds = sorted(set(frame["round"]))
+    only = len(rounds) == 1
+    words = 1 < len(rounds) <= _MOST_WORDS
+    if only:
+        ends = [frame.assign(round=frame["round"] + shift) for shift in (-_DASH, _DASH)]
+        frame = pd.concat(ends)
+    elif words:
+        frame = frame.assign(round=frame["round"].astype(str))
+    return {
+        "value": frame,
+        "sort": [str(number) for number in rounds] if words else None,
+        "x_lim": [rounds[0] - 0.5, rounds[0] + 0.5] if only else [None, None],
+        "x_title": f"round {rounds[0]}" if only else "round",
+        "x_axis_labels_visible": not only,
+        "tooltip": "none" if only else "axis",
+    }
+
+
+def _belongs(value: Value, chart_name: str) -> bool:
+    last = value.name.rpartition("/")[2].lower()
+    few = not value.site or (value.site.isdecimal() and int(value.site) < _MOST_SITES)
+    return CHARTS[chart_name] in last and few
+
+
+def _series(value: Value) -> str:
+    """Who measured; what, only where the name says more than that it is accuracy or loss."""
+    prefix, _, last = value.name.rpartition("/")
+    who = f"site {value.site}" if value.site else _WHO.get(prefix, prefix or "all")
+    word = last.lower().removeprefix("train_").removeprefix("eval_")
+    return who if word in ("acc", *CHARTS) else f"{who}: {last}"
+
+
+def _column(value: Value) -> str:
+    return f"{value.name} ({value.site})" if value.site else value.name
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "not a number"
+    return f"{value:g}" if value.is_integer() else f"{value:.4g}"

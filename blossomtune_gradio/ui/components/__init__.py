@@ -1,0 +1,54 @@
+"""Own parts of the page: each a `.html` for the frame, a `.js` that fills it and a `.css`.
+
+Data never goes through an HTML template (Gradio evaluates those); scripts put it in as text.
+Surprise: Gradio runs a script as the body of a function, so `common.js` is simply put in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+_FOLDER = Path(__file__).parent
+
+
+def part(
+    name: str,
+    elem_id: str | None = None,
+    readers: tuple[Callable[..., Any], ...] = (),
+    **words: str,
+) -> gr.HTML:
+    """The component in `name.html` and `name.js`; `readers` are its guarded server functions.
+
+    `words` replace `[[word]]` in the frame. They are ours, never data.
+    """
+    frame = (_FOLDER / f"{name}.html").read_text("utf-8")
+    for word, value in words.items():
+        frame = frame.replace(f"[[{word}]]", value)
+    script = [(_FOLDER / file).read_text("utf-8") for file in ("common.js", f"{name}.js")]
+    return gr.HTML(
+        html_template=frame,
+        js_on_load="\n".join(script),
+        server_functions=list(readers),
+        apply_default_css=False,
+        elem_id=elem_id,
+    )
+
+
+def heading(title: str, sentence: str = "") -> gr.HTML:
+    """The title of a card."""
+    below = f"<p class='bt-quiet'>{sentence}</p>" if sentence else ""
+    return gr.HTML(
+        html_template=f"<div class='bt-heading'><h2>{title}</h2>{below}</div>",
+        js_on_load=None,
+        apply_default_css=False,
+    )
+
+
+def stylesheet() -> str:
+    """The style of all parts, the common one first."""
+    files = sorted(_FOLDER.glob("*.css"), key=lambda file: (file.name != "style.css", file.name))
+    return "\n".join(file.read_text("utf-8") for file in files)

@@ -1,0 +1,84 @@
+// Put in front of every script of ours. Gradio gives: element, trigger, props, server, watch.
+const find = (name) => element.querySelector(`[data-part="${name}"]`);
+
+const make = (tag, className = "", text = "") => {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text) node.textContent = text;
+  return node;
+};
+
+// Touch the page only where something changed: no flicker, selections stay.
+const put = (node, text) => {
+  if (node.textContent !== text) node.textContent = text;
+};
+const show = (node, visible) => {
+  if (node.hidden === visible) node.hidden = !visible;
+};
+
+// A lamp is a shape and a word, never a colour alone.
+const light = (node, tone, word) => {
+  if (node.dataset.tone !== tone) node.dataset.tone = tone;
+  put(node, word);
+};
+
+// The server's answer, or undefined when there was none (within 20 s).
+const ask = (name, asked = {}) =>
+  Promise.race([server[name](asked), new Promise((late) => setTimeout(late, 20000))]);
+
+// Do `work` every `pause` milliseconds, but not in a hidden tab and never twice at once.
+const poll = (work, pause) => {
+  let timer = 0;
+  let busy = false;
+  const turn = async () => {
+    if (busy || !element.isConnected) return;
+    clearTimeout(timer);
+    busy = true;
+    try {
+      if (!document.hidden) await work();
+    } finally {
+      busy = false;
+      timer = setTimeout(turn, pause);
+    }
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+  return turn;
+};
+
+// The header asks how things stand and tells every part that listens.
+const onPulse = (hear) => {
+  document.addEventListener("blossom:pulse", (event) => hear(event.detail));
+  document.dispatchEvent(new CustomEvent("blossom:listening"));
+};
+
+const seconds = (from, to) => Math.max(0, Math.round((new Date(to) - new Date(from)) / 1000));
+const span = (count) => {
+  if (count < 60) return `${count} s`;
+  if (count < 3600) return `${Math.floor(count / 60)} min ${count % 60} s`;
+  return `${Math.floor(count / 3600)} h ${Math.floor((count % 3600) / 60)} min`;
+};
+const ago = (moment, now) => {
+  if (!moment) return "";
+  const count = seconds(moment, now);
+  if (count < 10) return "just now";
+  if (count < 60) return `${Math.floor(count / 10) * 10} s ago`;
+  if (count < 3600) return `${Math.floor(count / 60)} min ago`;
+  if (count < 86400) return `${Math.floor(count / 3600)} h ago`;
+  return new Date(moment).toLocaleDateString();
+};
+const clock = (moment) => (moment ? new Date(moment).toLocaleTimeString([], { hour12: false }) : "");
+
+// One child of `parent` per item, found again by its key; `fill` updates it.
+const each = (parent, items, key, create, fill) => {
+  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, index) => {
+    const name = String(key(item));
+    const node = old.get(name) ?? create(item);
+    node.dataset.key = name;
+    old.delete(name);
+    fill(node, item);
+    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+  });
+  old.forEach((node) => node.remove());
+};

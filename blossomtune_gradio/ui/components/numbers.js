@@ -1,0 +1,34 @@
+// The twin of the charts, for those who cannot see them or want the figures. It also knows when
+// there is more to draw, and asks for charts and numbers together.
+const PATIENCE = 10; // seconds for an answer, then it is asked again
+let asked = null;
+
+const draw = () => {
+  const { columns = [], rows = [], legend = [] } = props.value ?? {};
+  each(find("legend"), legend, ([name]) => name, () => make("li"), (node, [name, colour]) => {
+    put(node, name);
+    node.style.setProperty("--line", colour);
+  });
+  find("head").replaceChildren(...columns.map((name) => Object.assign(make("th", "", name), { scope: "col" })));
+  find("body").replaceChildren(
+    ...rows.map((row) => {
+      const line = make("tr");
+      line.append(...row.map((cell) => make("td", "", cell)));
+      return line;
+    }),
+  );
+  show(find("more"), rows.length > 0);
+  show(find("empty"), rows.length === 0);
+};
+watch("value", () => {
+  asked = null;
+  draw();
+});
+draw();
+onPulse(({ run }) => {
+  const there = run ? [run.id, run.points] : [0, 0];
+  const waiting = asked && seconds(asked, new Date()) < PATIENCE;
+  if (waiting || String(props.value?.drawn ?? [0, 0]) === String(there)) return;
+  asked = new Date();
+  trigger("grown");
+});

@@ -1,0 +1,35 @@
+const [start, stop] = [find("start"), find("stop")];
+let working = false;
+let up = null; // null: not known yet
+
+const draw = () => {
+  start.disabled = working || up !== false;
+  stop.disabled = working || up !== true;
+};
+const act = (what, button, word) => () => {
+  working = true;
+  put(button, word);
+  draw();
+  trigger(what);
+};
+start.addEventListener("click", act("start", start, "Starting…"));
+stop.addEventListener("click", act("stop", stop, "Stopping…"));
+
+watch("value", () => {
+  working = false;
+  put(start, "Start");
+  put(stop, "Stop");
+  const { tone, text } = props.value;
+  find("said").dataset.tone = tone;
+  put(find("said"), text);
+  show(find("said"), true);
+  draw();
+});
+onPulse(({ lamps, now }) => {
+  const [superlink, executor] = lamps;
+  const words = superlink.tone === "good" && executor.tone !== "good" ? `${superlink.state}, executor ${executor.state}` : superlink.state;
+  light(find("state"), superlink.tone === "good" ? executor.tone : superlink.tone, words);
+  find("state").title = superlink.since ? `since ${clock(superlink.since)}` : "";
+  up = !["stopped", "exited", "failed"].includes(superlink.state);
+  draw();
+});

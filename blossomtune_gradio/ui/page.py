@@ -1,0 +1,61 @@
+"""All pages as one Gradio Blocks: `/` is Live, `/admin` is Admin.
+
+The header is on each of them; it is the one part that asks how things stand and tells the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.ui.admin import build_admin
+from blossomtune_gradio.ui.components import part, stylesheet
+from blossomtune_gradio.ui.guard import Guard, assert_all_guarded
+from blossomtune_gradio.ui.live import build_live
+from blossomtune_gradio.ui.rows import right_now
+from blossomtune_gradio.ui.theme import theme
+
+_LOCAL = "Local mode: everybody on this machine is admin."
+_HERE = 'aria-current="page"'
+_PETALS = "".join(
+    f"<ellipse cy='-6.4' rx='3.7' ry='5.1' transform='rotate({angle})'/>"
+    for angle in range(0, 360, 72)
+)
+_ICON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-12 -12 24 24'>"
+    f"<g fill='#c2517f'>{_PETALS}</g><circle r='2.3' fill='#fff'/></svg>"
+)
+
+
+def build_page(app: Application, current_user: Callable[[gr.Request], User]) -> gr.Blocks:
+    """Build all pages. Raises RuntimeError when a callback has no guard."""
+    guard = Guard(current_user)
+    with gr.Blocks(title="BlossomTune", analytics_enabled=False) as pages:
+        gr.Navbar(visible=False)
+        part("header", readers=(_snapshot(app, guard),), live=_HERE, admin="", title="Live")
+        build_live(app, guard)
+    with pages.route("Admin", "/admin", show_in_navbar=False):
+        part("header", readers=(_snapshot(app, guard),), live="", admin=_HERE, title="Admin")
+        build_admin(app, guard)
+    assert_all_guarded(pages)
+    return pages
+
+
+def mount_options() -> dict[str, Any]:
+    """Look of the pages: what `gr.mount_gradio_app` must be given."""
+    icon = f'<link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">'
+    return {"theme": theme(), "head": f"{icon}<style>{stylesheet()}</style>"}
+
+
+def _snapshot(app: Application, guard: Guard) -> Callable[..., Any]:
+    @guard.server_function(Role.PARTICIPANT)
+    def snapshot(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
+        mode = _LOCAL if user.provider == "local" else ""
+        return {**app.overview.snapshot(user), "mode": mode, "now": right_now()}
+
+    return snapshot

@@ -1,0 +1,78 @@
+"""What the tables of the Admin page show, as plain JSON. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from blossomtune_gradio.services.sites import Site
+from blossomtune_gradio.store.models import PARTICIPANT_MOVES, Mail, Participant, Run, RunStatus
+from blossomtune_gradio.store.models import ParticipantStatus as Status
+
+_RUN_TONES = {
+    RunStatus.COMPLETED: "good",
+    RunStatus.FAILED: "bad",
+    RunStatus.LOST: "bad",
+    RunStatus.STOPPED: "off",
+}
+_STATUS_TONES = {Status.APPROVED: "good", Status.CONFIRMED: "busy"}
+_PRESENCE = {"online": "good", "offline": "bad"}
+_DECISIONS = {"approve": Status.APPROVED, "deny": Status.DENIED, "revoke": Status.REVOKED}
+
+
+def run_row(run: Run, why: str) -> dict[str, Any]:
+    """One run; `why` is what it waits for or how it ended."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "app": run.app,
+        "status": run.status.value,
+        "tone": _RUN_TONES.get(run.status, "busy"),
+        "round": run.round,
+        "rounds": run.rounds,
+        "started": iso(run.started_at or run.created_at),
+        "cause": why,
+        "can_stop": not run.status.is_end,
+    }
+
+
+def participant_row(person: Participant, site: Site | None) -> dict[str, Any]:
+    """One request; `site` is how Flower sees it, once it is approved."""
+    moves = PARTICIPANT_MOVES[person.status]
+    return {
+        "id": person.id,
+        "site": person.site,
+        "email": person.email,
+        "organisation": person.organisation,
+        "status": person.status.value,
+        "tone": _STATUS_TONES.get(person.status, "off"),
+        "partition": person.partition_id,
+        "presence": site.presence if site else "",
+        "presence_tone": _PRESENCE.get(site.presence, "off") if site else "off",
+        "last_seen": iso(site.last_seen) if site else None,
+        "note": person.reason or person.message,
+        "can": [word for word, status in _DECISIONS.items() if status in moves],
+        "has_kit": person.status is Status.APPROVED,
+    }
+
+
+def mail_row(mail: Mail) -> dict[str, Any]:
+    """One mail of the outbox."""
+    return {
+        "id": mail.id,
+        "status": mail.status_word,
+        "recipient": mail.recipient,
+        "subject": mail.subject,
+        "body": mail.body,
+        "created": iso(mail.created_at),
+    }
+
+
+def iso(moment: datetime | None) -> str | None:
+    """UTC, or None."""
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def right_now() -> str:
+    """The server's clock: the browser's may be wrong."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

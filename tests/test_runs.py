@@ -1,0 +1,108 @@
+"""Runs over two real sites: the whole way from the click to the end, and every way to end."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotFound, NotPossible
+from blossomtune_gradio.store.models import RunStatus
+from tests.live import APPS, LiveFederation
+from tests.people import ADMIN, person
+from tests.support import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory):
+    with LiveFederation(tmp_path_factory.mktemp("runs")) as made:
+        made.app.federation.start(by=ADMIN)
+        made.add_sites("North", "South")
+        yield made
+
+
+@pytest.mark.parametrize("name", ["message_app", "legacy_app", "numpy_app"])
+def test_an_unmodified_app_of_each_style_completes_and_draws_points(federation, name):
+    run = federation.ended(federation.start(name))
+    assert (run.status, run.cause) == (RunStatus.COMPLETED, "")
+    values = federation.app.metrics.values(run.id, ADMIN)
+    assert {value.round for value in values} >= {1, 2}
+    assert federation.log(f"run-{run.id}")[0].startswith("$ ")
+
+
+def test_an_app_dropped_into_the_folder_shows_up_without_a_restart(federation):
+    folder = Path(federation.app.settings.flower_apps_dir) / "dropped_in"
+    shutil.copytree(APPS / "message_app", folder)
+    try:
+        assert "dropped_in" in [app.name for app in federation.app.apps.apps()]
+        assert federation.app.apps.get("dropped_in").runnable
+    finally:
+        shutil.rmtree(folder)
+    with pytest.raises(NotFound, match="dropped_in"):
+        federation.start("dropped_in")
+
+
+def test_the_log_of_a_run_is_what_flower_has(federation):
+    run = federation.ended(federation.start("message_app", note="only once"))
+    chunk = federation.app.federation.control.log_now(int(run.flower_run_id))
+    said = [line.split(":", 1)[-1].strip() for line in chunk.text.splitlines()]
+    ours = "\n".join(federation.log(f"run-{run.id}"))
+    for line in filter(None, said):
+        assert ours.count(line) >= 1
+    assert ours.count("Strategy execution finished") == 1
+
+
+def test_a_stopped_run_is_stopped_in_flower_too(federation):
+    run = federation.start("message_app", client_sleep=60.0)
+    wait_for(lambda: federation.app.runs.get(run.id, ADMIN).round == 1, 60)
+    federation.app.runs.stop(run.id, ADMIN)
+    run = federation.ended(run, 30)
+    assert run.status is RunStatus.STOPPED
+    assert "local admin" in run.cause
+    assert federation.app.federation.control.run(int(run.flower_run_id)).sub_status == "stopped"
+    with pytest.raises(NotPossible, match="stopped already"):
+        federation.app.runs.stop(run.id, ADMIN)
+
+
+def test_a_run_whose_clients_all_fail_is_not_called_completed(federation):
+    run = federation.ended(federation.start("message_app", mode="raise"))
+    assert run.status is RunStatus.FAILED
+    assert "every reply was an error" in run.cause
+
+
+def test_a_run_that_waits_says_for_how_many_and_who_is_missing(federation):
+    run = federation.start("message_app", min_nodes=3)
+    wait_for(lambda: "Needs 3 sites, 2 online" in federation.app.runs.why(run, ADMIN), 60)
+    queued = federation.start("numpy_app")
+    assert "Waits for the run before" in federation.app.runs.why(queued, ADMIN)
+    assert federation.app.runs.stop(queued.id, ADMIN).status is RunStatus.STOPPED
+    federation.app.runs.stop(run.id, ADMIN)
+    assert federation.ended(run, 30).status is RunStatus.STOPPED
+
+
+def test_a_wrong_configuration_starts_nothing(federation):
+    before = len(federation.app.runs.list(ADMIN))
+    with pytest.raises(InvalidInput, match="no-such-key"):
+        federation.app.runs.start("message_app", ADMIN, config={"no-such-key": 1})
+    with pytest.raises(InvalidInput, match="size"):
+        federation.app.runs.start("message_app", ADMIN, config={"size": "ten"})
+    with pytest.raises(NotPossible, match="split their data into 3"):
+        federation.app.runs.start("message_app", ADMIN, partitions=7)
+    assert len(federation.app.runs.list(ADMIN)) == before
+
+
+def test_a_participant_may_look_but_not_start(federation):
+    ada = person("ada")
+    with pytest.raises(NotAllowed):
+        federation.app.runs.start("message_app", ada)
+    assert federation.app.runs.list(ada)
+
+
+def test_the_same_idempotency_key_makes_one_run_and_a_taken_name_is_told(federation):
+    first = federation.app.runs.start("numpy_app", ADMIN, name="twice", key="k1")
+    again = federation.app.runs.start("numpy_app", ADMIN, name="twice", key="k1")
+    assert again.id == first.id
+    with pytest.raises(NotPossible, match="named 'twice'"):
+        federation.app.runs.start("numpy_app", ADMIN, name="twice")
+    federation.ended(first)
