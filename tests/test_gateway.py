@@ -353,6 +353,19 @@ def test_a_stopped_or_unreachable_superlink_is_503_until_it_is_back(credentials)
                 assert way.post("/v1/fleet/echo", b"x") == (200, b"x")
 
 
+def test_after_a_move_nothing_goes_to_the_old_superlink(credentials):
+    old, new = Upstream(), Upstream()
+    with Server(old, credentials) as first, Server(new, credentials) as second:
+        origin = [f"https://{first.address}"]
+        gateway = FleetGateway(lambda: origin[0], credentials.ca_cert)
+        with Server(fleet_app(gateway, Desk()), credentials) as front:
+            way = Way(new, front, credentials.ca_cert)
+            assert way.post("/v1/fleet/echo", b"to the old one")[0] == 200
+            origin[0] = f"https://{second.address}"
+            assert way.post("/v1/fleet/echo", b"new")[0] == 200
+    assert (old.received, new.received) == (14, 3)
+
+
 def test_a_superlink_with_a_strange_certificate_gets_nothing(tmp_path, credentials):
     stranger = ensure_server_credentials(tmp_path, [])
     upstream = Upstream()

@@ -17,17 +17,22 @@ class Tally:
     """What speaks for or against a run that calls itself completed."""
 
     def __init__(self) -> None:
-        self.replies: Counter[int] = Counter()
-        self.failures: Counter[int] = Counter()
+        self.replies: Counter[str] = Counter()  # by phase
+        self.failures: Counter[str] = Counter()
         self.last_values: dict[str, float] = {}
 
     def add(self, event: Event) -> None:
         """Count replies, remember the newest value of each metric."""
         if isinstance(event, Replies):
-            self.replies[event.round] += event.results
-            self.failures[event.round] += event.failures
+            self.replies[event.phase] += event.results
+            self.failures[event.phase] += event.failures
         elif isinstance(event, Point) and not event.site:
             self.last_values[event.name] = event.value
+
+    @property
+    def failed_phases(self) -> list[str]:
+        """Phases in which no site ever gave a good answer."""
+        return sorted(p for p, n in self.failures.items() if n and not self.replies[p])
 
     @property
     def not_a_number(self) -> list[str]:
@@ -62,8 +67,11 @@ def judged(fact: RunFact, tally: Tally, stopper: str) -> tuple[RunStatus, str]:
     if fact.sub_status == "failed":
         said = f" Flower says: {fact.details}" if fact.details else ""
         return RunStatus.FAILED, f"The ServerApp failed; its log says where.{said}"
-    if sum(tally.failures.values()) and not sum(tally.replies.values()):
-        return RunStatus.FAILED, "No site could train: every reply was an error. See the log."
+    if phases := tally.failed_phases:
+        return RunStatus.FAILED, (
+            f"No site could {' or '.join(phases)}: every reply was an error. The log of the run "
+            "names the error; the sites' own logs have its traceback."
+        )
     if bad := tally.not_a_number:
         return RunStatus.FAILED, f"The model broke: {', '.join(bad)} is not a number."
     return RunStatus.COMPLETED, ""

@@ -393,7 +393,11 @@ class Member:
 
     def stay(self) -> int:
         """Returns the exit code once somebody stops us. Problem: we cannot or may not go on."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (
+            signal.SIGTERM,
+            signal.SIGINT,
+            signal.SIGHUP,
+        ):  # HUP: the terminal was closed
             signal.signal(number, self._on_signal)
         key = public_key(self._site)
         with only_one(self._site):
@@ -401,6 +405,7 @@ class Member:
             try:
                 return self._stay(key)
             except Stopped:
+                say("Stopping.")
                 return STOPPED
             finally:
                 self._end_children()
@@ -543,9 +548,7 @@ class Member:
             raise Stopped
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        if not self._stopping:
-            say("Stopping.")
-        self._stopping = True
+        self._stopping = True  # and nothing is printed: we may be in the middle of a line
         if self._asking:  # a request may take long; all else looks at the flag soon
             self._asking = False
             raise Stopped
@@ -678,7 +681,7 @@ def main() -> int:
     except Problem as problem:
         say(str(problem))
         return problem.code
-    except Stopped:
+    except KeyboardInterrupt:  # before there was anything to stop
         return STOPPED
 
 

@@ -13,7 +13,7 @@ from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.components import heading, part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
-from blossomtune_gradio.ui.rows import mail_row, participant_row, right_now, run_row
+from blossomtune_gradio.ui.rows import by_need, mail_row, participant_row, right_now, run_row
 from blossomtune_gradio.ui.run_form import build_run_form
 
 _NO_MAIL_SERVER = "No mail server is set up, so mails wait here and you pass them on yourself."
@@ -82,7 +82,7 @@ def _participants(app: Application, guard: Guard) -> None:
     @guard.server_function(Role.ADMIN)
     def participants(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         sites = {site.participant_id: site for site in app.sites.sites(user)}
-        people = app.participants.list(user)
+        people = sorted(app.participants.list(user), key=by_need)
         rows = [participant_row(person, sites.get(person.id)) for person in people]
         return {"rows": rows, "now": right_now()}
 

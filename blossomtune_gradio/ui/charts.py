@@ -2,7 +2,8 @@
 
 A point belongs into a chart when the last part of its name speaks of accuracy or loss; the table
 has all. Surprises of `gr.LinePlot`: a continuous axis would show round 1.5, so few rounds are drawn
-as words; and a line of a single point is invisible, so that one becomes a short dash.
+as words; a line of a single point is invisible, so that one becomes a short dash; and its script
+fails when a plot is hidden again, so a run without points gets an empty one (the style hides it).
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ def colours(values: Sequence[Value]) -> dict[str, str]:
     return dict(zip(names, COLOURS * len(names), strict=False))
 
 
-def chart(values: Sequence[Value], name: str) -> dict[str, Any] | None:
-    """Changed properties of one `gr.LinePlot`, or None when it has no point yet."""
+def chart(values: Sequence[Value], name: str) -> dict[str, Any]:
+    """Changed properties of one `gr.LinePlot`: it appears with the first point and then stays."""
     rows = [
         (value.round, _series(value), value.value)
         for value in values
         if value.value is not None and _belongs(value, name)
     ]
-    if not rows:
-        return None
     frame = pd.DataFrame(rows, columns=["round", "series", name]).sort_values(["series", "round"])
-    return {**_axis(frame), "color_map": colours(values)}
+    if frame.empty:
+        return {"value": frame.astype({"round": float, "series": str, name: float})}
+    return {**_axis(frame), "color_map": colours(values), "visible": True}
 
 
 def numbers(values: Sequence[Value]) -> dict[str, Any]:

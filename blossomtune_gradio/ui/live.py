@@ -59,6 +59,5 @@ def _plot(name: str) -> gr.LinePlot:
 
 def _drawing(app: Application, now: list[int], user: User) -> list[Any]:
     values = app.metrics.values(now[0], user) if now[0] else []
-    charts = [chart(values, name) for name in CHARTS]
-    plots = [gr.LinePlot(visible=c is not None, **(c or {"value": None})) for c in charts]
+    plots = [gr.LinePlot(**chart(values, name)) for name in CHARTS]
     return [*plots, {**numbers(values), "drawn": now}]

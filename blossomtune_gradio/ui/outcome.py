@@ -23,7 +23,7 @@ def outcome(action: Callable[[], str]) -> Said:
     try:
         text = action()
     except BlossomError as error:  # not raised on: the line under the button needs it as well
-        gr.Warning(str(error), title="Not done")
+        gr.Warning(str(error))
         return said("bad", str(error))
-    gr.Success(text, title="Done")
+    gr.Success(text)
     return said("good", text)

@@ -17,6 +17,7 @@ _RUN_TONES = {
 }
 _STATUS_TONES = {Status.APPROVED: "good", Status.CONFIRMED: "busy"}
 _PRESENCE = {"online": "good", "offline": "bad"}
+_ORDER = [Status.CONFIRMED, Status.REQUESTED, Status.APPROVED]  # who waits for us comes first
 _DECISIONS = {"approve": Status.APPROVED, "deny": Status.DENIED, "revoke": Status.REVOKED}
 
 
@@ -54,6 +55,12 @@ def participant_row(person: Participant, site: Site | None) -> dict[str, Any]:
         "can": [word for word, status in _DECISIONS.items() if status in moves],
         "has_kit": person.status is Status.APPROVED,
     }
+
+
+def by_need(person: Participant) -> tuple[int, int, int]:
+    """Sort key: first who waits for a decision, then sites by partition, then those who left."""
+    place = _ORDER.index(person.status) if person.status in _ORDER else len(_ORDER)
+    return place, person.partition_id or 0, person.id
 
 
 def mail_row(mail: Mail) -> dict[str, Any]:

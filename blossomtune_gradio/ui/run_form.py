@@ -26,7 +26,12 @@ from blossomtune_gradio.ui.outcome import Said, outcome, said
 def build_run_form(app: Application, guard: Guard) -> None:
     """Draw the form into the current column."""
     choice = gr.Dropdown(
-        choices=_choices(_apps(app)), label="App", elem_id="run-app", value=None, interactive=True
+        choices=_choices(_apps(app)),
+        label="App",
+        value=None,
+        filterable=False,
+        interactive=True,
+        elem_id="run-app",
     )
     faults = part("notice", elem_id="app-findings")
     with gr.Row():
@@ -51,7 +56,7 @@ def build_run_form(app: Application, guard: Guard) -> None:
 
     @guard(Role.RESEARCHER)
     def on_focus() -> Any:
-        return gr.Dropdown(choices=_choices(_apps(app)))
+        return gr.Dropdown(choices=_choices(_apps(app)))  # no value: a choice may overtake it
 
     @guard(Role.RESEARCHER)
     def on_choice(chosen: str | None) -> list[Any]:

@@ -23,10 +23,16 @@ const light = (node, tone, word) => {
 };
 
 // The server's answer, or undefined when there was none (within 20 s).
-const ask = (name, asked = {}) =>
-  Promise.race([server[name](asked), new Promise((late) => setTimeout(late, 20000))]);
+let answered = true;
+const ask = async (name, asked = {}) => {
+  const late = new Promise((done) => setTimeout(done, 20000));
+  const answer = await Promise.race([server[name](asked), late]);
+  answered = answer !== undefined;
+  return answer;
+};
 
-// Do `work` every `pause` milliseconds, but not in a hidden tab and never twice at once.
+// Do `work` every `pause` milliseconds, but not in a hidden tab and never twice at once; a server
+// that is away is asked more seldom.
 const poll = (work, pause) => {
   let timer = 0;
   let busy = false;
@@ -38,7 +44,7 @@ const poll = (work, pause) => {
       if (!document.hidden) await work();
     } finally {
       busy = false;
-      timer = setTimeout(turn, pause);
+      timer = setTimeout(turn, answered ? pause : 3000 + pause);
     }
   };
   document.addEventListener("visibilitychange", turn);

@@ -32,8 +32,8 @@ NEGATIONS = ("not", "never", "hardly", "not at all", "far from")
 TURNS = ("but", "yet", "still , overall", "in the end")
 
 WRONG_LABELS = 0.04
-NEGATED = 0.2
-MIXED = 0.35
+NEGATED = 0.15
+MIXED = 0.25
 
 
 def reviews(count: int, seed: int) -> tuple[list[str], list[int]]:
