@@ -76,7 +76,7 @@ def test_a_run_that_waits_says_for_how_many_and_who_is_missing(federation):
     run = federation.start("message_app", min_nodes=3)
     wait_for(lambda: "Needs 3 sites, 2 online" in federation.app.runs.why(run, ADMIN), 60)
     queued = federation.start("numpy_app")
-    assert "Waits for the run before" in federation.app.runs.why(queued, ADMIN)
+    assert f"Waits for {run.name} to end" in federation.app.runs.why(queued, ADMIN)
     assert federation.app.runs.stop(queued.id, ADMIN).status is RunStatus.STOPPED
     federation.app.runs.stop(run.id, ADMIN)
     assert federation.ended(run, 30).status is RunStatus.STOPPED

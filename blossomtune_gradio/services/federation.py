@@ -18,6 +18,7 @@ from blossomtune_gradio.errors import BlossomError, FlowerUnreachable, NotPossib
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.credentials import ServerCredentials, make_secret_file
+from blossomtune_gradio.flower.noise import is_noise
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
 from blossomtune_gradio.processes import ProcessSupervisor, Program, State, Status
@@ -51,8 +52,8 @@ class FederationService:
         self._raw = settings.data_dir / "logs" / "raw"
         self._raw.mkdir(parents=True, exist_ok=True)
         self._followers = [
-            FileFollower(logs, name, self._raw / f"{name}.out")
-            for name in ("superlink", "executor")
+            FileFollower(logs, name, self._raw / f"{name}.out", is_noise=is_noise)
+            for name in (SUPERLINK, EXECUTOR)
         ]
         self._lock = threading.Lock()  # one start or stop at a time
         self._control: FlowerControl | None = None

@@ -72,7 +72,8 @@ class Runner:
         if run.status is RunStatus.QUEUED:
             if not self._federation.running:
                 return "Waits for the SuperLink. Start it on the Admin page."
-            return "Waits for the run before it to end."
+            active = self._first(*_ACTIVE)
+            return f"Waits for {active.name} to end." if active else ""
         follower = self._follower
         if follower is None or follower.run_id != run.id or follower.waiting is None:
             return ""

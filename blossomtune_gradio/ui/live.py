@@ -51,6 +51,7 @@ def _plot(name: str) -> gr.LinePlot:
         title=name.capitalize(),
         y_title=" ",
         height=_HEIGHT,
+        min_width=300,
         colors_in_legend=[],  # the legend is ours: one for both charts, in a size to read
         visible=False,
         elem_id=f"{name}-chart",

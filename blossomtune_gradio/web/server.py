@@ -11,11 +11,13 @@ import asyncio
 import socket
 import threading
 import time
+import warnings
 from types import TracebackType
 from typing import Self
 
 import gradio as gr
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
@@ -120,24 +122,30 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     api = bare_api()
     api.include_router(page_router(application))
     api.include_router(join_router(application))
-    pages = gr.mount_gradio_app(
-        api,
-        build_page(application, current_user),
-        path="/",
-        run_history=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        footer_links=[],
-        max_file_size="1kb",
-        ssr_mode=False,
-        **mount_options(),
-    )
-    guarded = Doors(pages, _LOCAL_HOSTS)
+    guarded = Doors(_pages(application, api), _LOCAL_HOSTS)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         fleet = scope["type"] == "http" and scope["path"].startswith("/v1/fleet/")
         await (gateway if fleet else guarded)(scope, receive, send)
 
+    return app
+
+
+def _pages(application: Application, api: FastAPI) -> ASGIApp:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "SSR mode is not supported")  # it was not asked for
+        app: ASGIApp = gr.mount_gradio_app(
+            api,
+            build_page(application, current_user),
+            path="/",
+            run_history=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            footer_links=[],
+            max_file_size="1kb",
+            ssr_mode=False,
+            **mount_options(),
+        )
     return app
 
 

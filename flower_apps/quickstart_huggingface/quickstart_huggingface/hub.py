@@ -69,4 +69,4 @@ def _substitute(undecided: list[str]) -> str:
 
 def _first_sentence(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:160].rstrip(".")
+    return text.splitlines()[0].split(". ")[0][:160].rstrip(".")
