@@ -1,11 +1,11 @@
-"""`python -m benchmarks [NAME] [--smoke]`: run one benchmark, or all of them one after the other."""
+"""`python -m benchmarks [NAME] [--smoke]`: run one benchmark, or all of them in turn."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HELPERS = {"__main__", "__init__", "report"}
+HELPERS = {"__main__", "__init__", "report", "web_pages"}
 
 
 def names() -> list[str]:

@@ -76,7 +76,7 @@ class Application:
             self.logs,
             environment,
             settings.data_dir / "runs",
-            self.sites.missing,
+            self.sites,
         )
         self.runs = RunService(self.database, self.options, self.apps, self._runner)
         self.participants = ParticipantService(self.database, settings, self.options, self._wake)

@@ -175,9 +175,7 @@ def test_a_revoked_site_loses_partition_and_key_and_may_ask_again(
     assert ask(participants, ADA).status is Status.REQUESTED
 
 
-def test_the_number_of_partitions_cannot_change_under_approved_sites(
-    participants, outbox, options
-):
+def test_the_number_of_partitions_cannot_change_under_approved_sites(participants, outbox, options):
     options.set_partitions(4, by=ADMIN)
     assert options.partitions() == 4
     approved(participants, outbox, "ada")

@@ -9,7 +9,7 @@ replies and says so.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from blossomtune_gradio.processes import ProcessSupervisor, Program, State
 from blossomtune_gradio.services.federation import CONNECTION, FederationService
 from blossomtune_gradio.services.follower import RunFollower
 from blossomtune_gradio.services.metrics import MetricService
+from blossomtune_gradio.services.sites import SiteService
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Run, RunStatus
 
@@ -41,11 +42,11 @@ class Runner:
         logs: LogStore,
         environment: Mapping[str, str],
         folder: Path,
-        missing_sites: Callable[[], str],
+        sites: SiteService,
     ) -> None:
         self._database, self._apps, self._federation = database, apps, federation
         self._metrics, self._logs, self._environment = metrics, logs, environment
-        self._folder, self._missing_sites = folder, missing_sites
+        self._folder, self._sites = folder, sites
         self._submit = ProcessSupervisor(folder.parent / "processes")
         self._wake, self._ending = threading.Event(), threading.Event()
         self._follower: RunFollower | None = None
@@ -74,14 +75,19 @@ class Runner:
                 return "Waits for the SuperLink. Start it on the Admin page."
             active = self._first(*_ACTIVE)
             return f"Waits for {active.name} to end." if active else ""
-        follower = self._follower
-        if follower is None or follower.run_id != run.id or follower.waiting is None:
+        if run.status.is_end:
             return ""
-        waiting = follower.waiting
-        return (
-            f"Needs {waiting.required} sites, {waiting.connected} online. "
-            f"{self._missing_sites()} Start the missing SuperNode(s), or stop the run."
-        )
+        follower = self._follower
+        waiting = follower.waiting if follower and follower.run_id == run.id else None
+        if waiting is not None:
+            lack = f"Needs {waiting.required} sites, {waiting.connected} online."
+        elif not self._federation.running:
+            return "Waits for the SuperLink, which is not running. Start it on the Admin page."
+        elif not self._sites.anybody_online():
+            lack = "No site is online."
+        else:
+            return ""
+        return f"{lack} {self._sites.missing()} Start the missing SuperNode(s), or stop the run."
 
     # -- the thread ------------------------------------------------------------------------
 

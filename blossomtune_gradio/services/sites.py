@@ -85,6 +85,10 @@ class SiteService:
         with self._database.read() as session:
             return [self._site(row, key) for row, key in session.execute(query)]
 
+    def anybody_online(self) -> bool:
+        """Whether Flower can give work to at least one site."""
+        return any(site.presence == "online" for site in self.sites(SYSTEM))
+
     def missing(self) -> str:
         """The sites that are not online, as a sentence, or ""."""
         absent = [site for site in self.sites(SYSTEM) if site.presence != "online"]

@@ -50,6 +50,7 @@ def _plot(name: str) -> gr.LinePlot:
         color="series",
         title=name.capitalize(),
         y_title=" ",
+        y_axis_format=".3~g",
         height=_HEIGHT,
         min_width=300,
         colors_in_legend=[],  # the legend is ours: one for both charts, in a size to read

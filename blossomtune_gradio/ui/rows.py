@@ -16,7 +16,12 @@ _RUN_TONES = {
     RunStatus.STOPPED: "off",
 }
 _STATUS_TONES = {Status.APPROVED: "good", Status.CONFIRMED: "busy"}
-_PRESENCE = {"online": "good", "offline": "bad"}
+_PRESENCE = {  # Flower's word: (ours, tone)
+    "online": ("online", "good"),
+    "offline": ("offline", "bad"),
+    "registered": ("never seen", "off"),
+    "no key": ("kit not used yet", "off"),
+}
 _ORDER = [Status.CONFIRMED, Status.REQUESTED, Status.APPROVED]  # who waits for us comes first
 _DECISIONS = {"approve": Status.APPROVED, "deny": Status.DENIED, "revoke": Status.REVOKED}
 
@@ -40,6 +45,8 @@ def run_row(run: Run, why: str) -> dict[str, Any]:
 def participant_row(person: Participant, site: Site | None) -> dict[str, Any]:
     """One request; `site` is how Flower sees it, once it is approved."""
     moves = PARTICIPANT_MOVES[person.status]
+    word = site.presence if site else ""
+    presence, tone = _PRESENCE.get(word, (word, "off"))
     return {
         "id": person.id,
         "site": person.site,
@@ -48,8 +55,8 @@ def participant_row(person: Participant, site: Site | None) -> dict[str, Any]:
         "status": person.status.value,
         "tone": _STATUS_TONES.get(person.status, "off"),
         "partition": person.partition_id,
-        "presence": site.presence if site else "",
-        "presence_tone": _PRESENCE.get(site.presence, "off") if site else "off",
+        "presence": presence,
+        "presence_tone": tone,
         "last_seen": iso(site.last_seen) if site else None,
         "note": person.reason or person.message,
         "can": [word for word, status in _DECISIONS.items() if status in moves],

@@ -14,7 +14,7 @@ import gradio as gr
 import tomli_w
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.errors import BlossomError, InvalidInput
 from blossomtune_gradio.flower.app_config import parse_config_text
 from blossomtune_gradio.flower.apps import FlowerApp
 from blossomtune_gradio.identity import Role, User
@@ -38,7 +38,13 @@ def build_run_form(app: Application, guard: Guard) -> None:
         name = gr.Textbox(
             label="Name", placeholder="app and time", max_length=64, elem_id="run-new-name"
         )
-        partitions = gr.Number(label="Partitions", precision=0, minimum=1, elem_id="run-partitions")
+        partitions = gr.Number(
+            app.options.partitions(),
+            label="Partitions",
+            precision=0,
+            minimum=1,
+            elem_id="run-partitions",
+        )
     config = gr.Textbox(
         label="Run configuration",
         info="The app's own values. Change what should differ, one key = value in a line.",
@@ -92,7 +98,9 @@ def _deploy(
     text: str,
     key: str,
 ) -> str:
-    picked = app.apps.get(chosen or "")
+    if not chosen:
+        raise InvalidInput("Choose an app first.")
+    picked = app.apps.get(chosen)
     changed = _differences(parse_config_text(text), picked.config)
     run = app.runs.start(
         picked.name, user, name=name, config=changed, partitions=partitions, key=key or None

@@ -2,9 +2,10 @@
 
 Job: carry one request and its answer at a time, both streamed, with back-pressure both ways.
 Limits: TLS only, one origin at a time, no redirects, no retries (a streamed body cannot be sent
-twice; SuperNodes retry by themselves). Surprise: this is not httpx. With httpx a 17 MB message
-took three times as long through the gateway as without it, here a third longer; the parser is
-httptools, which uvicorn brings along.
+twice; SuperNodes retry by themselves). Surprise: this is not httpx. For 17 MB there and back httpx
+took 2.5 times the processor time, and for a small request 4 times (3 ms instead of 0.75), which
+is what a poll every three seconds of every site consists of. The parser is httptools, which Flower
+brings along with uvicorn.
 """
 
 from __future__ import annotations

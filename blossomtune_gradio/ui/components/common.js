@@ -58,6 +58,9 @@ const onPulse = (hear) => {
   document.dispatchEvent(new CustomEvent("blossom:listening"));
 };
 
+// Something was done here: who shows it need not wait for the next turn.
+const changed = () => document.dispatchEvent(new CustomEvent("blossom:changed"));
+
 const seconds = (from, to) => Math.max(0, Math.round((new Date(to) - new Date(from)) / 1000));
 const span = (count) => {
   if (count < 60) return `${count} s`;

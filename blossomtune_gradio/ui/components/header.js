@@ -51,10 +51,11 @@ const tell = () => {
 };
 
 document.addEventListener("blossom:listening", tell);
-poll(async () => {
+const turn = poll(async () => {
   const state = await ask("snapshot");
   lostAt = state ? null : (lostAt ?? new Date());
   last = state ?? last;
   draw();
   if (state) tell();
 }, 1500);
+document.addEventListener("blossom:changed", turn);

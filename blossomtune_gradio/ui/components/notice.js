@@ -4,5 +4,8 @@ const fill = (node, { tone, text }) => {
   put(node, text);
 };
 const draw = () => each(find("list"), Array.isArray(props.value) ? props.value : [], ({ text }) => text, () => make("p", "bt-callout"), fill);
-watch("value", draw);
+watch("value", () => {
+  draw();
+  changed();
+});
 draw();

@@ -51,6 +51,6 @@ watch("value", () => {
     button.disabled = tone === "good" && button.disabled;
     put(button, button.disabled ? "Stopping…" : "Stop");
   }
-  turn();
+  changed();
 });
 document.addEventListener("blossom:changed", turn);

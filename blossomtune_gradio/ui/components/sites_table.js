@@ -92,5 +92,6 @@ watch("value", () => {
   put(find("said"), text);
   show(find("said"), true);
   for (const control of find("rows").querySelectorAll("button, input")) control.disabled = false;
-  turn();
+  changed();
 });
+document.addEventListener("blossom:changed", turn);

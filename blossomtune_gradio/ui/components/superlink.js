@@ -24,6 +24,7 @@ watch("value", () => {
   put(find("said"), text);
   show(find("said"), true);
   draw();
+  changed();
 });
 onPulse(({ lamps, now }) => {
   const [superlink, executor] = lamps;

@@ -1,0 +1,55 @@
+"""A real Chromium for the tests, and a page that remembers what went wrong on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from tests.browser_install import system_chromium
+
+# Chromium must not call home, and in a container it has no sandbox of its own.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The machine's Chromium or Playwright's own; skips the test, aloud, when there is none."""
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=system_chromium(), args=ARGUMENTS)
+        except Error as error:
+            pytest.skip(f"NO BROWSER: {error.message.splitlines()[0]}. Run `make browser`.")
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """What a page did that it should not: console errors, failed answers, foreign hosts."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.troubles: list[str] = []
+        self._host = urlsplit(url).netloc
+        page.on("console", lambda m: self._note(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("request", lambda request: self._check_host(request.url))
+        page.on("response", lambda r: self._note(f"{r.status} {r.url}") if r.status > 399 else None)
+
+    def _note(self, trouble: str) -> None:
+        self.troubles.append(trouble)
+
+    def _check_host(self, url: str) -> None:
+        address = urlsplit(url)
+        if address.scheme in ("http", "https", "ws", "wss") and address.netloc != self._host:
+            self._note(f"request to another host: {url}")

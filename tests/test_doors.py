@@ -1,0 +1,107 @@
+"""What a stranger reaches: nothing but the page's own paths, from its own origin and host."""
+
+import ssl
+
+import httpx
+import pytest
+
+from tests.live import LiveFederation
+from tests.people import ADMIN
+
+pytestmark = pytest.mark.slow
+PROTOBUF = {"content-type": "application/protobuf"}
+CLOSED = [
+    "/v1/control/list-nodes",
+    "/v1/runtime/acquire-task",
+    "/docs",
+    "/openapi.json",
+    "/redoc",
+    "/login",
+    "/logout",
+    "/monitoring/summary",
+    "/gradio_api/info",
+    "/gradio_api/openapi.json",
+    "/gradio_api/upload",
+    "/gradio_api/file=/etc/passwd",
+    "/gradio_api/proxy=http://127.0.0.1/",
+    "/gradio_api/run/on_start",
+    "/gradio_api/call/on_start",
+    "/gradio_api/queue/status",
+    "/gradio_api/mcp/",
+    "/v1/fleet/../control/list-nodes",
+    "/v1/fleet%2f..%2fcontrol/list-nodes",
+    "/health",
+]
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory):
+    with LiveFederation(tmp_path_factory.mktemp("doors")) as made:
+        made.app.federation.start(by=ADMIN)
+        yield made
+
+
+@pytest.fixture
+def page(federation):
+    with httpx.Client(base_url=federation.server.url, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def fleet(federation):
+    trust = ssl.create_default_context(cafile=str(federation.app.credentials.ca_cert))
+    url = f"https://{federation.app.fleet_address()}"
+    with httpx.Client(base_url=url, verify=trust, trust_env=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", CLOSED)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_everything_else_of_flower_and_gradio_is_not_found(page, fleet, method, path):
+    assert page.request(method, path).status_code in (404, 405)
+    assert fleet.request(method, path).status_code == 404
+
+
+def test_the_fleet_listener_carries_nothing_but_fleet_and_join(fleet):
+    assert fleet.get("/").status_code == 404
+    assert fleet.get("/healthz").status_code == 404
+    assert fleet.get("/api/v1/join").status_code == 404
+    refused = fleet.post("/api/v1/join", json={"token": "t", "public_key": "k"})
+    assert refused.status_code == 422
+
+
+def test_an_unregistered_node_is_refused(fleet, page):
+    for door in (fleet, page):
+        answer = door.post("/v1/fleet/activate-node", headers=PROTOBUF, content=b"")
+        assert answer.status_code in (400, 401), answer.text
+
+
+def test_a_join_with_a_wrong_token_is_a_problem_with_a_sentence(fleet):
+    key = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBB"
+    answer = fleet.post("/api/v1/join", json={"token": "t", "public_key": key})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].endswith(".")
+    assert fleet.post("/api/v1/join", json={}).status_code == 422
+
+
+def test_a_rebound_host_name_gets_nothing(page):
+    assert page.get("/", headers={"host": "rebound.evil.test"}).status_code == 400
+    assert page.get("/", headers={"host": "localhost"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"sec-fetch-site": "cross-site"}, {"origin": "http://evil.test"}]
+)
+def test_another_site_cannot_act_through_the_browser(page, headers):
+    body = {"data": [], "fn_index": 0, "session_hash": "x"}
+    assert page.post("/gradio_api/queue/join", json=body, headers=headers).status_code == 403
+    assert page.get("/download/kit/1", headers=headers).status_code == 403
+
+
+def test_a_kit_nobody_has_is_not_found(page):
+    assert page.get("/download/kit/99").status_code == 404
+
+
+def test_the_page_and_its_health_answer(page):
+    assert page.get("/healthz").json() == {"status": "ok", "superlink": "running"}
+    assert "BlossomTune" in page.get("/").text
