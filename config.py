@@ -39,10 +39,14 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     return Settings(**(values | {k: v for k, v in overrides.items() if v is not None}))
 
 
-def quiet_environment() -> None:
-    """Switch off what would call home. Must run before Gradio or Flower is imported."""
+def prepare_environment(settings: Settings) -> None:
+    """Switch off what would call home and keep Gradio's files in the data directory.
+
+    Must run before Gradio or Flower is imported.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.data_dir.resolve() / "gradio")
 
 
 def search_path() -> str:

@@ -22,7 +22,6 @@ DEMO_DIR = Path("data") / "demo"
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn an expected error into one sentence and exit code 2."""
     arguments = _parser().parse_args(argv)
-    config.quiet_environment()
     try:
         code: int = arguments.run(arguments)
     except BlossomError as error:
@@ -53,11 +52,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    settings = config.load(port=arguments.port, data_dir=arguments.data_dir)
+    config.prepare_environment(settings)
     from blossomtune_gradio.application import Application
     from blossomtune_gradio.web.server import WebServer
 
     ending = _ending()
-    settings = config.load(port=arguments.port, data_dir=arguments.data_dir)
     app = Application(settings, config.search_path(), config.hub_variables())
     try:
         with WebServer(app) as server:
@@ -74,6 +74,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    settings = config.load(port=arguments.port, data_dir=arguments.data_dir or DEMO_DIR)
+    config.prepare_environment(settings)
     from blossomtune_gradio.demo.show import Show, Wishes
     from blossomtune_gradio.demo.view import DemoView
 
@@ -85,7 +87,6 @@ def _demo(arguments: argparse.Namespace) -> int:
         exit=arguments.exit,
         install_seconds=arguments.install_seconds,
     )
-    settings = config.load(port=arguments.port, data_dir=arguments.data_dir or DEMO_DIR)
     show = Show(
         settings, wishes, DemoView(), config.search_path(), config.hub_variables(), _ending()
     )
