@@ -15,8 +15,6 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(
     {*re.findall(r"`(make [^`]+)`", README), *re.findall(r"^(make .+)$", README, re.MULTILINE)}
 )
-    {*re.findall(r"`(make [^`]+)`", README), *re.findall(r"^(make .+)$", README, re.M)}
-)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

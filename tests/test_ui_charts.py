@@ -67,3 +67,14 @@ def test_a_legend_with_a_hundred_sites_can_still_be_read() -> None:
     crowd = [value("site/loss", 1, 0.1, site=str(number)) for number in range(100)]
     assert len(colours(crowd)) == 6
     assert len(numbers(crowd)["columns"]) == 101
+
+
+def test_beside_a_loss_nobody_draws_a_train_loss_but_alone_it_is_drawn() -> None:
+    other = value("train/train-loss", 1, 0.9)
+    assert list(colours([*RUN, other])) == list(colours(RUN))
+    assert list(colours([other])) == ["sites, training: train-loss"]
+
+
+def test_a_site_is_called_by_its_name() -> None:
+    values = [value("site/loss", 1, 0.1, site="0"), value("site/loss", 1, 0.2, site="1")]
+    assert list(colours(values, {"0": "North"})) == ["North", "site 1"]

@@ -61,5 +61,6 @@ def _plot(name: str) -> gr.LinePlot:
 
 def _drawing(app: Application, now: list[int], user: User) -> list[Any]:
     values = app.metrics.values(now[0], user) if now[0] else []
-    plots = [gr.LinePlot(**chart(values, name)) for name in CHARTS]
-    return [*plots, {**numbers(values), "drawn": now}]
+    sites = {str(site.partition_id): site.name for site in app.sites.sites(user)}
+    plots = [gr.LinePlot(**chart(values, name, sites)) for name in CHARTS]
+    return [*plots, {**numbers(values, sites), "drawn": now}]
