@@ -64,6 +64,11 @@ class Settings:
     """Seconds the SuperLink has to become ready before its start counts as failed."""
 
     def __post_init__(self) -> None:
+        for name in (
+            "data_dir",
+            "flower_apps_dir",
+        ):  # children have working directories of their own
+            object.__setattr__(self, name, getattr(self, name).expanduser().absolute())
         for name in ("port", "fleet_port", "superlink_port"):
             _require(name, 0 <= getattr(self, name) <= 65535, "a port between 0 and 65535")
         _require("port", self.port == 0 or self.port != self.fleet_port, "not the fleet port")

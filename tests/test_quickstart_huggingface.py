@@ -18,7 +18,7 @@ pytest.importorskip("torch", reason="the apps extra is not installed: pip instal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from tests.flower_stack import FlowerStack
 from tests.support import free_port
@@ -66,12 +66,12 @@ def fresh(seed: int = 1) -> tuple[model.Blueprint, Any]:
     return model.load(hub.FRESH, sample.reviews(200, seed=1)[0], seed)
 
 
-def reply(weights: np.ndarray, metrics: dict[str, float], key: str = strategy.WEIGHTS) -> Message:
-    asked = Message(RecordDict(), dst_node_id=7, message_type="train")
-    content = RecordDict(
+def reply(
+    weights: np.ndarray, metrics: dict[str, float], key: str = strategy.WEIGHTS
+) -> RecordDict:
+    return RecordDict(
         {"arrays": ArrayRecord({key: Array(weights)}), "metrics": MetricRecord(metrics)}
     )
-    return Message(content, reply_to=asked)
 
 
 # ---- the sample
@@ -342,7 +342,7 @@ def test_a_bad_reply_is_not_usable(
 def test_a_reply_with_other_arrays_or_none_is_not_usable() -> None:
     answer = reply(np.ones(4, np.float32), GOOD_METRICS, key="layer.0")
     assert "layer.0" in strategy.unusable(answer, 4)
-    empty = Message(RecordDict({"site": ConfigRecord()}), reply_to=answer)
+    empty = RecordDict({"site": ConfigRecord()})
     assert "one ArrayRecord" in strategy.unusable(empty, 4)
 
 

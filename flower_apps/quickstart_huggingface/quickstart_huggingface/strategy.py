@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
@@ -72,15 +72,14 @@ class CarefulFedAvg(FedAvg):
             # Flower's own may name no node ("unavailable"), so it is written anew as well.
             fault = reply.error.reason or "the site failed without a reason"
         else:
-            fault = unusable(reply, self._length)
+            fault = unusable(reply.content, self._length)
         if not fault and reply is not None:
             return reply
         return Message(Error(code=UNUSABLE, reason=fault), reply_to=asked)
 
 
-def unusable(reply: Message, length: int) -> str:
+def unusable(content: RecordDict, length: int) -> str:
     """What is wrong with a training reply that should bring `length` weights; empty if nothing."""
-    content = reply.content
     if len(content.array_records) != 1 or len(content.metric_records) != 1:
         return "the reply must hold one ArrayRecord and one MetricRecord"
     arrays = next(iter(content.array_records.values()))
