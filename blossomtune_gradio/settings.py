@@ -67,7 +67,7 @@ class Settings:
         for name in (
             "data_dir",
             "flower_apps_dir",
-        ):  # children have working directories of their own
+        ):  # children work elsewhere
             object.__setattr__(self, name, getattr(self, name).expanduser().absolute())
         for name in ("port", "fleet_port", "superlink_port"):
             _require(name, 0 <= getattr(self, name) <= 65535, "a port between 0 and 65535")
