@@ -28,7 +28,6 @@ from typing import Any
 import httpx
 import numpy as np
 import uvicorn
-from benchmarks.report import Report
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.common.serde import run_from_proto
@@ -48,6 +47,7 @@ from flwr.superlink.grid import HttpGrid
 from flwr.supernode.fleet_http_connection import http_request_response
 from starlette.types import Receive, Scope, Send
 
+from benchmarks.report import Report
 from blossomtune_gradio.web.fleet import MIB, FleetGateway, fleet_app
 from tests.flower_stack import APPS, FlowerStack, make_private_key
 from tests.support import free_port, wait_for
