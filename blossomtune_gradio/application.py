@@ -97,7 +97,12 @@ class Application:
         self._runner.open()
 
     def close(self, leave_running: bool = False) -> None:
-        """End what was started here, or leave the child programs for the next start."""
+        """End what was started here, or leave the child programs for the next start.
+
+        A second call does nothing.
+        """
+        if not self._lock.is_locked:
+            return
         self._runner.close()
         self.sites.close()
         self.federation.close(leave_running)

@@ -80,6 +80,10 @@ class LiveFederation:
         wait_for(lambda: self.app.runs.get(run.id, ADMIN).status.is_end, seconds, every=0.2)
         return self.app.runs.get(run.id, ADMIN)
 
+    def why(self, run: Run) -> str:
+        """What the page says of the run at this moment."""
+        return self.app.runs.why(self.app.runs.get(run.id, ADMIN), ADMIN)
+
     def log(self, source: str) -> list[str]:
         """All lines of one log."""
         page = self.app.logs.since({source: 0}, [source], limit=100_000)

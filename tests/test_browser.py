@@ -83,7 +83,7 @@ def test_the_main_job(page, federation):
 
 def test_a_run_that_is_stopped_on_the_page_is_stopped_in_flower(page, federation):
     url = federation.server.url
-    deploy(page, url, "message_app", "stopped here", "client-sleep = 60.0")
+    deploy(page, url, "message_app", "stopped here", "client-sleep = 15.0")
     run = page.locator("#runs tbody tr").filter(has_text="stopped here")
     expect(run).to_contain_text("running", timeout=60 * SECOND)
     run.get_by_role("button", name="Stop").click()

@@ -362,7 +362,7 @@ def run(stack: FlowerStack, app: Path, **config: object) -> tuple[str, str]:
     file.write_text("\n".join(lines))
     run_id = stack.submit(app, file)
     fact = stack.wait_for_end(run_id, seconds=280)
-    return f"{fact.status} {fact.details}", stack.run_log(run_id)
+    return f"{fact.sub_status} {fact.details}", stack.run_log(run_id)
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_the_log_of_a_run_is_what_flower_has(federation, tmp_path):
 
 
 def test_a_stopped_run_is_stopped_in_flower_too(federation):
-    run = federation.start("message_app", client_sleep=60.0)
+    run = federation.start("message_app", client_sleep=15.0)
     wait_for(lambda: federation.app.runs.get(run.id, ADMIN).round == 1, 60)
     federation.app.runs.stop(run.id, ADMIN)
     run = federation.ended(run, 30)
@@ -74,9 +74,9 @@ def test_a_run_whose_clients_all_fail_is_not_called_completed(federation):
 
 def test_a_run_that_waits_says_for_how_many_and_who_is_missing(federation):
     run = federation.start("message_app", min_nodes=3)
-    wait_for(lambda: "Needs 3 sites, 2 online" in federation.app.runs.why(run, ADMIN), 60)
+    wait_for(lambda: "Needs 3 sites, 2 online" in federation.why(run), 60)
     queued = federation.start("numpy_app")
-    assert f"Waits for {run.name} to end" in federation.app.runs.why(queued, ADMIN)
+    assert f"Waits for {run.name} to end" in federation.why(queued)
     assert federation.app.runs.stop(queued.id, ADMIN).status is RunStatus.STOPPED
     federation.app.runs.stop(run.id, ADMIN)
     assert federation.ended(run, 30).status is RunStatus.STOPPED
@@ -107,3 +107,17 @@ def test_the_same_idempotency_key_makes_one_run_and_a_taken_name_is_told(federat
     with pytest.raises(NotPossible, match="named 'twice'"):
         federation.app.runs.start("numpy_app", ADMIN, name="twice")
     federation.ended(first)
+
+
+def test_a_revoked_site_leaves_the_run_in_which_it_trains(federation):
+    federation.add_sites("West")
+    run = federation.start("message_app", min_nodes=1, client_sleep=45.0, num_server_rounds=1)
+    wait_for(lambda: federation.app.runs.get(run.id, ADMIN).round == 1, 60)
+    wait_for(lambda: any("Receiving: train" in line for line in federation.log("site-west")), 20)
+    west = next(s for s in federation.app.sites.sites(ADMIN) if s.name == "West")
+    federation.app.participants.revoke(west.participant_id, ADMIN, "left the project")
+    wait_for(lambda: "West" not in federation.online(), 30)
+    wait_for(lambda: any("left the project" in line for line in federation.log("site-west")), 30)
+    ended = federation.ended(run)
+    assert ended.status is RunStatus.COMPLETED
+    assert any("2 results and 1 failures" in x for x in federation.log(f"run-{run.id}"))

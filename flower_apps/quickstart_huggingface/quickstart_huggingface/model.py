@@ -107,7 +107,7 @@ def _fresh_blueprint(texts: Iterable[str]) -> Blueprint:
     """bert-tiny's shape (2 layers, 128 wide, 2 heads) over the words of `texts`."""
     from transformers import BertConfig
 
-    tokenizer = _word_tokenizer(texts)
+    tokenizer = word_tokenizer(texts)
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=128,
@@ -119,7 +119,8 @@ def _fresh_blueprint(texts: Iterable[str]) -> Blueprint:
     return Blueprint(config=json.dumps(config.to_dict()), tokenizer=tokenizer.to_str())
 
 
-def _word_tokenizer(texts: Iterable[str]) -> Any:
+def word_tokenizer(texts: Iterable[str]) -> Any:
+    """A tokenizer that knows the most frequent words of `texts` and calls all others unknown."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     normalizer, splitter = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
