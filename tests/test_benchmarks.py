@@ -1,0 +1,43 @@
+"""Each benchmark runs, in small, and ends with the one line of JSON it promises."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import names
+from tests.browser_install import system_chromium
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_smoke_run_ends_with_the_promised_line(name):
+    if name == "startup" and system_chromium() is None:
+        pytest.skip("NO BROWSER: the benchmark of the start needs Chromium. Run `make browser`.")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, "--smoke"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=380,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["benchmark"] == name
+    assert result["versions"]["flwr"]
+    assert result["machine"]["cores"]
+    assert result["targets"]
+    for figure in result["figures"].values():
+        assert figure["min"] <= figure["median"] <= figure["max"]
+
+
+def test_an_unknown_name_lists_those_there_are():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "nonsense"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "startup" in done.stdout
