@@ -14,7 +14,7 @@ from pathlib import Path
 from flwr.cli.build import build_fab_from_disk
 from flwr.cli.utils import AppPathDepthError
 
-from blossomtune_gradio.flower.app_project import Finding
+from blossomtune_gradio.flower.app_facts import Finding
 
 _LARGEST = 10 * 1024 * 1024  # bytes of one bundle, packed: Flower's limit
 _LARGEST_UNPACKED = 5 * _LARGEST  # more is not even read

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from blossomtune_gradio.errors import InvalidInput
-from blossomtune_gradio.flower.app_project import Finding
+from blossomtune_gradio.flower.app_facts import Finding
 
 _LARGEST = 1024 * 1024  # bytes of one module; more is generated or data
 _MOST_MODULES = 500

@@ -9,17 +9,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import tomli_w
 
 from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.flower.app_facts import ConfigValue, FlowerApp
 from blossomtune_gradio.flower.files import write_private
-
-if TYPE_CHECKING:
-    from blossomtune_gradio.flower.apps import FlowerApp
-
-ConfigValue: TypeAlias = int | float | str | bool
 
 _LONGEST = 64 * 1024  # characters in the text box
 _INTEGERS = range(-(2**63), 2**63)  # what Flower can carry

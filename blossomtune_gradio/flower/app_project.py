@@ -7,25 +7,17 @@ import tomllib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from blossomtune_gradio.errors import InvalidInput
-from blossomtune_gradio.flower.app_config import ConfigValue, flat_config
+from blossomtune_gradio.flower.app_config import flat_config
+from blossomtune_gradio.flower.app_facts import ConfigValue, Finding
 
-Level: TypeAlias = Literal["error", "warning", "note"]
 _LARGEST = 256 * 1024  # bytes
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")  # Flower's rule
 _COMPONENTS = ("serverapp", "clientapp")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know about an app. Only an error keeps it from running."""
-
-    level: Level
-    sentence: str
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,20 @@ findings is an error. `bundle_hash` is what Flower will call the app in its runs
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from blossomtune_gradio.errors import NotFound, SettingsError
 from blossomtune_gradio.flower.app_bundle import bundle_findings, bundle_hash, folder_findings
 from blossomtune_gradio.flower.app_code import code_findings, guess_api
 from blossomtune_gradio.flower.app_config import (
-    ConfigValue,
     parse_config_text,
     validated_config,
     write_run_config,
 )
-from blossomtune_gradio.flower.app_project import Finding, Project, read_project
+from blossomtune_gradio.flower.app_facts import ConfigValue, Finding, FlowerApp
+from blossomtune_gradio.flower.app_project import Project, read_project
 
 __all__ = [
     "AppCatalogue",
@@ -35,35 +34,9 @@ __all__ = [
     "write_run_config",
 ]
 
-Api: TypeAlias = Literal["message", "legacy", "unknown"]
 _Signature: TypeAlias = tuple[tuple[str, int, int], ...]
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
 _MOST_FILES = 5000  # in one app; more is a data folder or an environment in the wrong place
-
-
-@dataclass(frozen=True)
-class FlowerApp:
-    """One sub-folder and all that can be said about it."""
-
-    name: str
-    """The folder's name; how the app is chosen here."""
-    path: Path
-    title: str = ""
-    version: str = ""
-    description: str = ""
-    config: dict[str, ConfigValue] = field(default_factory=dict)
-    """Defaults of [tool.flwr.app.config]; nested tables as `table.key`, as Flower does."""
-    components: dict[str, str] = field(default_factory=dict)
-    """`serverapp` and `clientapp` → `module:attribute`."""
-    api: Api = "unknown"
-    bundle_hash: str = ""
-    """SHA-256 of what sites get, equal to Flower's `fab_hash`. Empty when there is no bundle."""
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def runnable(self) -> bool:
-        """True when no finding is an error."""
-        return not any(finding.level == "error" for finding in self.findings)
 
 
 class AppCatalogue:
