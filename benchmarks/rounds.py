@@ -145,12 +145,12 @@ def measure(report: Report, folder: Path, turns: int, rounds: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`--smoke`: one run of one round each instead of five runs of three."""
+    """`--smoke`: one run of one round each instead of three runs of three."""
     smoke = "--smoke" in arguments
     sys.path.insert(0, str(QUICKSTART))
     report = Report("rounds")
     with tempfile.TemporaryDirectory(prefix="blossomtune-bench-") as folder:
-        measure(report, Path(folder), turns=1 if smoke else 5, rounds=1 if smoke else 3)
+        measure(report, Path(folder), turns=1 if smoke else 3, rounds=1 if smoke else 3)
     report.print()
     return 0
 

@@ -8,6 +8,7 @@ listener's port is told before `open()`, because a free port is only known once 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import MappingProxyType
 
 from filelock import FileLock, Timeout
@@ -103,11 +104,12 @@ class Application:
         """
         if not self._lock.is_locked:
             return
-        self._runner.close()
-        self.sites.close()
-        self.federation.close(leave_running)
-        self.database.close()
-        self._lock.release()
+        with ExitStack() as last:  # in reverse; what fails to end keeps nothing else from ending
+            last.callback(self._lock.release)
+            last.callback(self.database.close)
+            last.callback(self.federation.close, leave_running)
+            last.callback(self.sites.close)
+            last.callback(self._runner.close)
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""

@@ -130,3 +130,18 @@ def test_a_data_directory_that_cannot_be_written_is_named(tmp_path):
 def test_two_programs_cannot_use_one_data_directory(app):
     with pytest.raises(SettingsError, match="Another BlossomTune is using"):
         Application(app.settings, PATH)
+
+
+def test_a_superlink_that_cannot_come_up_again_leaves_the_page_up_and_the_wish_kept(tmp_path):
+    port = free_port()
+    first = Application(live_settings(tmp_path, superlink_port=port), PATH)
+    first.open()
+    first.federation.start(by=ADMIN)
+    first.close()
+    with socket.create_server(("127.0.0.1", port)):
+        second = Application(live_settings(tmp_path, superlink_port=port), PATH)
+        second.open()
+        page = second.logs.since({}, ["blossomtune"], tail=20)
+        assert second.options.superlink_port() == port
+        second.close()
+    assert any("did not start" in line.text and str(port) in line.text for line in page.lines)

@@ -107,7 +107,7 @@ def test_each_site_has_as_many_sample_reviews_however_many_sites_there_are() -> 
 @pytest.mark.slow
 def test_a_fresh_model_learns_the_sample() -> None:
     blueprint, network = fresh()
-    recipe = replace(RECIPE, num_server_rounds=1, local_epochs=4)
+    recipe = replace(RECIPE, num_server_rounds=1, local_epochs=2)
     learned, asked = data.load("sample", "train", 1), data.load("sample", "test", 1)
     tokens = model.tokenise(blueprint, learned.texts, 128)
     test_tokens = model.tokenise(blueprint, asked.texts, 128)
@@ -115,7 +115,7 @@ def test_a_fresh_model_learns_the_sample() -> None:
     task.train(network, tokens, learned.labels, recipe, 1, seed=1)
     _, after = task.test(network, test_tokens, asked.labels)
     assert before < 0.6
-    assert after > 0.75
+    assert after > 0.7
 
 
 # ---- weights and model

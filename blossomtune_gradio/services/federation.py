@@ -78,17 +78,20 @@ class FederationService:
         try:
             self.start(by=SYSTEM)
         except BlossomError as error:  # the page must come up all the same, and say why
+            self._options.remember_superlink(self._port)  # still wanted: the next start tries again
             self._logs.append("blossomtune", [f"ERROR: The SuperLink did not start: {error}"])
 
     def close(self, leave_running: bool = False) -> None:
         """End the programs (the wish stays), or leave them for the next start of ours."""
-        if not leave_running:
-            with self._lock:
-                self._end_programs()
-        self._superlink.close(leave_running)
-        self._executor.close(leave_running)
-        for follower in self._followers:
-            follower.stop(ended=not leave_running)
+        try:
+            if not leave_running:
+                with self._lock:
+                    self._end_programs()
+            self._superlink.close(leave_running)
+            self._executor.close(leave_running)
+        finally:
+            for follower in self._followers:
+                follower.stop(ended=not leave_running)
 
     # -- what an admin does ----------------------------------------------------------------
 

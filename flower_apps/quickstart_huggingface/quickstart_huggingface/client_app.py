@@ -32,7 +32,7 @@ def train(message: Message, context: Context) -> Message:
     reviews = data.load_site(source, site, recipe.seed, recipe.max_examples)
     blueprint = model.Blueprint.from_bytes(told["blueprint"])
     tokens = model.tokenise(blueprint, reviews.texts, recipe.max_length)
-    kept = max(1, round(len(reviews) * recipe.validation)) if recipe.validation else 0
+    kept = kept_aside(recipe, len(reviews))
 
     network = model.build(blueprint, recipe.seed)
     task.unpack(network, message.content.array_records["arrays"][WEIGHTS].numpy())
@@ -64,3 +64,8 @@ def train(message: Message, context: Context) -> Message:
         }
     )
     return Message(reply, reply_to=message)
+
+
+def kept_aside(recipe: Recipe, reviews: int) -> int:
+    """How many of a site's reviews are never trained on; they come first."""
+    return max(1, round(reviews * recipe.validation)) if recipe.validation else 0
