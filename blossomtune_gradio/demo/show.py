@@ -185,7 +185,7 @@ class Show:
             self._pause()
 
     def _pause(self) -> None:
-        if self._ending.wait(0.3):
+        if self._ending.wait(0.5):
             raise Interrupted
 
 

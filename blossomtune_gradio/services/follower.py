@@ -31,7 +31,7 @@ from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Run, RunStatus
 
 _PAUSE = 0.5  # seconds between two tries
-_QUIET = 1.0  # seconds without a line after which Flower is asked how the run stands
+_QUIET = 2.0  # seconds without a line after which Flower is asked how the run stands
 _LAST_WORDS = 5.0  # seconds for the rest of the log of a run that is over
 
 

@@ -133,15 +133,17 @@ class SiteService:
         nodes = [node for node in control.nodes() if node.status != "unregistered"]
         wanted = self._wanted()
         known = {node.node_id for node in nodes}
-        for key in wanted:
-            if not key.node_id or int(key.node_id) not in known:
-                self._register(control, key, nodes)
-        keep = {int(key.node_id) for key in self._wanted() if key.node_id}
-        for node in nodes:
-            if node.node_id not in keep:
-                control.unregister(node.node_id)
-                self._logs.append("blossomtune", [f"{node.name or node.node_id} was cut off."])
-        self._nodes = {n.node_id: n for n in control.nodes() if n.node_id in keep}
+        missing = [key for key in wanted if not key.node_id or int(key.node_id) not in known]
+        for key in missing:
+            self._register(control, key, nodes)
+        keep = {int(key.node_id) for key in (self._wanted() if missing else wanted) if key.node_id}
+        surplus = [node for node in nodes if node.node_id not in keep]
+        for node in surplus:
+            control.unregister(node.node_id)
+            self._logs.append("blossomtune", [f"{node.name or node.node_id} was cut off."])
+        if missing or surplus:
+            nodes = control.nodes()
+        self._nodes = {node.node_id: node for node in nodes if node.node_id in keep}
         self._seen_at = now()
 
     def _wanted(self) -> list[NodeKey]:

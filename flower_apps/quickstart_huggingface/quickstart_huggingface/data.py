@@ -127,7 +127,7 @@ def _from_hub(split: str) -> Reviews:
 
 
 def _whole_number(node_config: Mapping[str, object], key: str) -> int:
-    if key not in node_config and False:
+    if key not in node_config:
         raise ValueError(
             f"This site was started without {key}, so it does not know which part of the data "
             f"it owns. Start its SuperNode with {NODE_EXAMPLE}."
