@@ -18,9 +18,9 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.apps ## a whole federation here, seen live (EXIT=1 DATA= MODEL= ROUNDS= SITES=)
-	@exec $(BIN)/blossomtune demo --data '$(DATA)' --model '$(MODEL)' --rounds '$(ROUNDS)' \
-	  --sites '$(SITES)' --install-seconds "$$(cat $(VENV)/.seconds 2>/dev/null || echo 0)" \
-	  $(if $(EXIT),--exit); code=$$?; rm -f $(VENV)/.seconds; exit $$code
+	@seconds=$$(cat $(VENV)/.seconds 2>/dev/null || echo 0); rm -f $(VENV)/.seconds; \
+	  exec $(BIN)/blossomtune demo --data '$(DATA)' --model '$(MODEL)' --rounds '$(ROUNDS)' \
+	  --sites '$(SITES)' --install-seconds "$$seconds" $(if $(EXIT),--exit)
 
 run: $(VENV)/.apps ## serve the web page, nothing else
 	@exec $(BIN)/blossomtune serve
