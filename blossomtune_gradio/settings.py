@@ -57,7 +57,7 @@ class Settings:
     join_token_hours: float = 24.0
     """Hours for which the one-time token in a kit can be used."""
 
-    site_preload: str = "torch,transformers.models.bert.modeling_bert,datasets"
+    site_preload: str = "torch,transformers.models.bert.modeling_bert,flwr_datasets.partitioner"
     """Modules a site imports once instead of once per message, by commas; missing ones are fine."""
 
     ready_seconds: float = 60.0
