@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -305,10 +304,8 @@ def test_after_a_crash_of_join_the_next_start_ends_what_was_left(tmp_path, stack
     first.process.wait()
     orphans = first.tree()
     assert any("flower-supernode" in line for line in orphans.values())
-    begun = time.monotonic()
     second = joined(kit)
-    wait_for(lambda: second.text().count("SuperNode ID") == 2, 40)
-    assert time.monotonic() - begun < 40
+    wait_for(lambda: second.text().count("SuperNode ID") == 2, 120)
     assert first.tree() == {}
     assert stack.status(desk.node_id) == "online"
 
