@@ -28,7 +28,10 @@ def _by_package() -> bool:
 
 def _by_playwright() -> bool:
     command = [sys.executable, "-m", "playwright", "install", "chromium"]
-    return subprocess.run(command, timeout=600).returncode == 0
+    try:
+        return subprocess.run(command, timeout=300).returncode == 0
+    except subprocess.TimeoutExpired:  # no way out to the download: the tests skip, aloud
+        return False
 
 
 def main() -> None:
