@@ -80,7 +80,9 @@ class Application:
             self.sites,
         )
         self.runs = RunService(self.database, self.options, self.apps, self._runner)
-        self.participants = ParticipantService(self.database, settings, self.options, self._wake)
+        self.participants = ParticipantService(
+            self.database, settings, self.options, self.outbox, self._wake
+        )
         self.kits = KitService(
             self.database,
             settings,

@@ -7,7 +7,7 @@ mode there is no sign-in, so everybody who reaches the loopback port is the one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from blossomtune_gradio.errors import NotAllowed
@@ -28,8 +28,10 @@ class User:
 
     provider: str
     sub: str
-    name: str
+    name: str  # for people; may change
     role: Role = Role.PARTICIPANT
+    email: str = field(default="", compare=False)  # only if the provider has verified it
+    address: str = field(default="", compare=False)  # where this request comes from
 
     @property
     def id(self) -> str:

@@ -37,15 +37,15 @@ def page(browser, federation):
 
 
 def deploy(page: Page, url: str, app: str, name: str, *lines: str) -> None:
-    """Fill the form on the Admin page and press the button."""
-    page.goto(f"{url}/admin")
+    """Fill the form on the Runs page and press the button."""
+    page.goto(f"{url}/runs")
     field = page.locator("#run-app input")
     expect(field).not_to_have_value("", timeout=20 * SECOND)
     field.click()
     page.get_by_role("option", name=app).click()
     page.locator("#run-new-name input, #run-new-name textarea").first.fill(name)
     text = page.locator("#run-config textarea")
-    expect(text).to_have_value(re.compile("num-server-rounds"))
+    expect(text).to_have_value(re.compile("client-sleep"))  # the chosen app's
     if lines:
         keys = {line.split("=")[0].strip() for line in lines}
         kept = [x for x in text.input_value().splitlines() if x.split("=")[0].strip() not in keys]
@@ -128,12 +128,12 @@ def test_approve_and_revoke_on_the_page(page, federation):
     wait_for(lambda: any("revoked" in line for line in federation.log("site-south")), 30)
 
 
-@pytest.mark.parametrize("path", ["/", "/admin"])
+@pytest.mark.parametrize("path", ["/", "/join", "/runs", "/admin"])
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])
 def test_no_page_is_wider_than_the_screen(browser, federation, path, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     page = context.new_page()
     page.goto(federation.server.url + path)
-    page.locator("#log-card, #superlink-card").first.wait_for(timeout=20 * SECOND)
+    page.locator("#nav-admin").first.wait_for(timeout=20 * SECOND)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()

@@ -20,7 +20,7 @@ from tests.people import ADMIN, approved, ask, person
 
 @pytest.fixture
 def participants(database, settings, options):
-    return ParticipantService(database, settings, options, lambda: None)
+    return ParticipantService(database, settings, options, Outbox(database), lambda: None)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def changes() -> list[str]:
 
 @pytest.fixture
 def participants(database, settings, options, changes):
-    return ParticipantService(database, settings, options, lambda: changes.append("changed"))
+    return ParticipantService(
+        database, settings, options, Outbox(database), lambda: changes.append("changed")
+    )
 
 
 @pytest.fixture

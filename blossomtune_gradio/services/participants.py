@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import InvalidInput, NotFound, NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.services import activation
+from blossomtune_gradio.services.audit import record
 from blossomtune_gradio.services.options import Options
+from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import Mail, NodeKey, Participant, now
+from blossomtune_gradio.store.models import LIVE, NodeKey, Participant, now
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 
-_ALIVE = (Status.REQUESTED, Status.CONFIRMED, Status.APPROVED)
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
 _SITE = re.compile(r"[\w][\w .()&'/-]{0,63}")
 
@@ -36,13 +37,20 @@ class ParticipantService:
         database: Database,
         settings: Settings,
         options: Options,
+        outbox: Outbox,
         on_change: Callable[[], None],
     ) -> None:
         self._database, self._settings, self._options = database, settings, options
-        self._on_change = on_change
+        self._outbox, self._on_change = outbox, on_change
 
     def request_access(
-        self, user: User, site: str, email: str, organisation: str = "", message: str = ""
+        self,
+        user: User,
+        site: str,
+        email: str,
+        organisation: str = "",
+        message: str = "",
+        data: str = "",
     ) -> Participant:
         """Save the request and put a mail with a fresh code into the outbox.
 
@@ -60,10 +68,12 @@ class ParticipantService:
                     row = Participant(user_id=user.id, site=site, email=email)
                     session.add(row)
                 else:
-                    row.move_to(Status.REQUESTED, by=user.id)
+                    row.move_to(Status.REQUESTED, by=user.id, by_name=user.name)
                     row.site, row.email, row.requested_at = site, email, now()
+                row.username, row.data = user.name, data.strip()[:2000]
                 row.organisation, row.message = organisation.strip()[:200], message.strip()[:2000]
                 self._mail_code(session, row)
+                _note(session, user, "request", row)
         except IntegrityError as error:
             raise NotPossible(
                 "This site name or e-mail address is taken by another request. Choose another, "
@@ -82,8 +92,9 @@ class ParticipantService:
             row = session.scalar(select(Participant).where(Participant.user_id == user.id))
             good = row is not None and _code_is_good(row, code)
             if row is not None and good:
-                row.move_to(Status.CONFIRMED, by=user.id)
+                row.move_to(Status.CONFIRMED, by=user.id, by_name=user.name)
                 row.code_hash, row.code_expires_at = "", None
+                _note(session, user, "confirm", row)
             elif row is not None:
                 row.code_tries += 1  # committed: a wrong try must count
         if row is None or not good:
@@ -111,8 +122,13 @@ class ParticipantService:
                         f"Partition {partition_id} does not exist: the federation has {total}, "
                         f"numbered from 0 to {total - 1}."
                     )
-                row.move_to(Status.APPROVED, by=by.id)
+                row.move_to(Status.APPROVED, by=by.id, by_name=by.name)
                 row.partition_id = partition_id
+                session.flush()  # the constraint speaks before the mail is written
+                self._outbox.put(
+                    session, "approved", row.email, site=row.site, partition=partition_id
+                )
+                _note(session, by, "approve", row, partition=partition_id)
         except IntegrityError as error:
             raise NotPossible(
                 f"Partition {partition_id} was given to another site. Choose another one."
@@ -148,7 +164,7 @@ class ParticipantService:
         require(by, Role.ADMIN, "deny or revoke participants")
         with self._database.write() as session:
             row = _get(session, participant_id)
-            row.move_to(new, by=by.id, reason=reason.strip())
+            row.move_to(new, by=by.id, reason=reason.strip(), by_name=by.name)
             row.partition_id = row.token_hash = row.token_expires_at = None
             for key in session.scalars(
                 select(NodeKey).where(
@@ -156,6 +172,8 @@ class ParticipantService:
                 )
             ):
                 key.retired_at = now()
+            self._outbox.put(session, new.value, row.email, site=row.site, reason=row.reason)
+            _note(session, by, "deny" if new is Status.DENIED else "revoke", row, reason=row.reason)
         self._on_change()
         return row
 
@@ -163,7 +181,7 @@ class ParticipantService:
         alive = session.scalar(
             select(func.count())
             .select_from(Participant)
-            .where(Participant.status_word.in_([s.value for s in _ALIVE]))
+            .where(Participant.status_word.in_([s.value for s in LIVE]))
         )
         if (alive or 0) >= self._settings.max_participants:
             raise NotPossible("The federation is full. Ask the admin to make room.")
@@ -172,14 +190,27 @@ class ParticipantService:
         code = activation.new_code()
         row.code_hash, row.code_tries = activation.digest(code), 0
         row.code_expires_at = now() + activation.CODE_LIFETIME
-        minutes = int(activation.CODE_LIFETIME.total_seconds() // 60)
-        session.add(
-            Mail(
-                recipient=row.email,
-                subject=f"Your code for {row.site}",
-                body=f"Your activation code is {code[:4]}-{code[4:]}, for {minutes} minutes.",
-            )
+        row.code_sent_at = now()
+        self._outbox.put(
+            session,
+            "code",
+            row.email,
+            site=row.site,
+            code=f"{code[:4]}-{code[4:]}",
+            minutes=int(activation.CODE_LIFETIME.total_seconds() // 60),
         )
+
+
+def _note(session: Session, by: User, verb: str, row: Participant, **after: object) -> None:
+    session.flush()  # a new row has its number from now on
+    record(
+        session,
+        by,
+        f"participant.{verb}",
+        f"participant:{row.id}",
+        target_name=row.site,
+        after={"status": row.status_word, **after},
+    )
 
 
 def _code_is_good(row: Participant, code: str) -> bool:

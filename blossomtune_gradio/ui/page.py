@@ -1,4 +1,4 @@
-"""All pages as one Gradio Blocks: `/` is Live, `/admin` is Admin.
+"""All pages as one Gradio Blocks; `PAGES` lists them.
 
 The header is on each of them; it is the one part that asks how things stand and tells the others.
 """
@@ -6,6 +6,7 @@ The header is on each of them; it is the one part that asks how things stand and
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -16,12 +17,14 @@ from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.admin import build_admin
 from blossomtune_gradio.ui.components import part, stylesheet
 from blossomtune_gradio.ui.guard import Guard, assert_all_guarded
+from blossomtune_gradio.ui.join import build_join
 from blossomtune_gradio.ui.live import build_live
 from blossomtune_gradio.ui.rows import right_now
+from blossomtune_gradio.ui.runs import build_runs
 from blossomtune_gradio.ui.theme import theme
 
 _LOCAL = "Local mode: everybody on this machine is admin."
-_HERE = 'aria-current="page"'
+_HERE = ' aria-current="page"'
 _PETALS = "".join(
     f"<ellipse cy='-6.4' rx='3.7' ry='5.1' transform='rotate({angle})'/>"
     for angle in range(0, 360, 72)
@@ -32,18 +35,48 @@ _ICON = (
 )
 
 
+@dataclass(frozen=True)
+class Page:
+    """One page: its title, its path ("" is the first) and what draws it."""
+
+    title: str
+    path: str
+    build: Callable[[Application, Guard], None]
+
+
+PAGES = (
+    Page("Live", "", build_live),
+    Page("Join", "join", build_join),
+    Page("Runs", "runs", build_runs),
+    Page("Admin", "admin", build_admin),
+)
+
+
 def build_page(app: Application, current_user: Callable[[gr.Request], User]) -> gr.Blocks:
     """Build all pages. Raises RuntimeError when a callback has no guard."""
     guard = Guard(current_user)
+    first, *others = PAGES
     with gr.Blocks(title="BlossomTune", analytics_enabled=False) as pages:
         gr.Navbar(visible=False)
-        part("header", readers=(_snapshot(app, guard),), live=_HERE, admin="", title="Live")
-        build_live(app, guard)
-    with pages.route("Admin", "/admin", show_in_navbar=False):
-        part("header", readers=(_snapshot(app, guard),), live="", admin=_HERE, title="Admin")
-        build_admin(app, guard)
+        _draw(first, app, guard)
+    for page in others:
+        with pages.route(page.title, f"/{page.path}", show_in_navbar=False):
+            _draw(page, app, guard)
     assert_all_guarded(pages)
     return pages
+
+
+def _draw(page: Page, app: Application, guard: Guard) -> None:
+    part("header", readers=(_snapshot(app, guard),), links=_links(page), title=page.title)
+    page.build(app, guard)
+
+
+def _links(here: Page) -> str:
+    return "".join(
+        f'<a id="nav-{page.title.lower()}" href="{page.path or "./"}"'
+        f"{_HERE if page is here else ''}>{page.title}</a>"
+        for page in PAGES
+    )
 
 
 def mount_options() -> dict[str, Any]:

@@ -17,7 +17,7 @@ _UNSAFE = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 # What the page of Gradio 6.31 asks for. Left out on purpose: /gradio_api/{upload,file,run,call,api,
 # info,proxy,deep_link,runs,...}, /monitoring, /login, /openapi.json.
 _GRADIO = re.compile(
-    r"/(admin/?)?"
+    r"/((join|runs|admin)/?)?"
     r"|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)"
     r"|/(assets|static)/[\w./@-]+"
     r"|/gradio_api/(queue/(join|data)|component_server|cancel|reset|startup-events|app_id)/?"

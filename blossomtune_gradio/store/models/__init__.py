@@ -1,0 +1,45 @@
+"""The tables, and which change of state is legal.
+
+The database holds what must never be false (unique names, partitions, keys); each class guards its
+own moves. Times are UTC. Surprise: a run's or participant's *online* state is not here, because
+Flower owns that fact.
+"""
+
+from blossomtune_gradio.store.models.audit import AuditEntry
+from blossomtune_gradio.store.models.base import Base, now
+from blossomtune_gradio.store.models.mail import Mail, MailStatus
+from blossomtune_gradio.store.models.options import Option
+from blossomtune_gradio.store.models.people import (
+    LIVE,
+    PARTICIPANT_MOVES,
+    Account,
+    NodeKey,
+    Participant,
+    ParticipantStatus,
+    RolePin,
+    SignIn,
+    SiteReport,
+)
+from blossomtune_gradio.store.models.runs import RUN_MOVES, MetricPoint, Run, RunStatus
+
+__all__ = [
+    "LIVE",
+    "PARTICIPANT_MOVES",
+    "RUN_MOVES",
+    "Account",
+    "AuditEntry",
+    "Base",
+    "Mail",
+    "MailStatus",
+    "MetricPoint",
+    "NodeKey",
+    "Option",
+    "Participant",
+    "ParticipantStatus",
+    "RolePin",
+    "Run",
+    "RunStatus",
+    "SignIn",
+    "SiteReport",
+    "now",
+]

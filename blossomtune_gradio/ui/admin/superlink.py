@@ -1,0 +1,32 @@
+"""The card that starts and stops the SuperLink."""
+
+from __future__ import annotations
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.ui.components import part
+from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.outcome import Said, outcome
+
+
+def build_superlink(app: Application, guard: Guard) -> None:
+    panel = part("superlink", elem_id="superlink")
+
+    @guard(Role.ADMIN)
+    def on_start(user: User) -> Said:
+        def start() -> str:
+            app.federation.start(user)
+            return "The SuperLink is running."
+
+        return outcome(start)
+
+    @guard(Role.ADMIN)
+    def on_stop(user: User) -> Said:
+        def stop() -> str:
+            app.federation.stop(user)
+            return "The SuperLink is stopped."
+
+        return outcome(stop)
+
+    panel.start(on_start, None, panel, api_visibility="private", show_progress="hidden")
+    panel.stop(on_stop, None, panel, api_visibility="private", show_progress="hidden")
