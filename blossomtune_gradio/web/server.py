@@ -128,7 +128,7 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     cookies = Cookies(
         settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
     )
-    inside = _pages(application, page_api(application, cookies))
+    inside = with_pages(application, page_api(application, cookies))
     guarded = Doors(
         who_asks(inside, application, cookies),
         settings.hosts,
@@ -152,7 +152,8 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
     return api
 
 
-def _pages(application: Application, api: FastAPI) -> ASGIApp:
+def with_pages(application: Application, api: FastAPI) -> ASGIApp:
+    """`api` with the Gradio pages below it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # it was not asked for
         app: ASGIApp = gr.mount_gradio_app(
