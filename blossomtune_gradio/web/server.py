@@ -59,11 +59,17 @@ class WebServer:
         self._thread: threading.Thread | None = None
 
     @property
+    def port(self) -> int:
+        """Port the page listens on, also where it is reached at another."""
+        port: int = self._page_socket.getsockname()[1]
+        return port
+
+    @property
     def url(self) -> str:
         """Where the page is."""
         settings = self._application.settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        here = f"{host}:{self._page_socket.getsockname()[1]}"
+        here = f"{host}:{self.port}"
         return settings.public_url or f"{'https' if settings.tls_cert else 'http'}://{here}"
 
     def __enter__(self) -> Self:
