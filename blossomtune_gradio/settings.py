@@ -178,11 +178,10 @@ class Settings:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Host names the page answers to."""
-        if self.space_hosts:
-            return frozenset(urlsplit(f"//{host}").hostname or "" for host in self.space_hosts)
-        named = urlsplit(self.public_url).hostname
-        return frozenset((named,)) if named and not is_loopback(named) else LOCAL_HOSTS
+        """Host names the page answers to; those of this machine are for probes of its health."""
+        public = self.space_hosts or (urlsplit(self.public_url).netloc,)
+        named = {urlsplit(f"//{host}").hostname for host in public}
+        return LOCAL_HOSTS | frozenset(name for name in named if name)
 
     @property
     def database(self) -> str:

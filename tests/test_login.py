@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
@@ -17,6 +19,7 @@ from sqlalchemy import select, update
 
 import config
 from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.settings import LOCAL_HOSTS
 from blossomtune_gradio.store.models import AuditEntry, SignIn, now
 from blossomtune_gradio.web.login import own_path
 from blossomtune_gradio.web.sessions import Cookies
@@ -447,7 +450,7 @@ def test_what_a_space_injects_is_all_that_is_needed():
         "openid profile",
     )
     assert (made.host, made.public_url) == ("0.0.0.0", "https://alice-blossom.hf.space")
-    assert made.hosts == {"alice-blossom.hf.space"}
+    assert made.hosts - LOCAL_HOSTS == {"alice-blossom.hf.space"}
     assert made.is_https
     assert made.trusted_proxies
 
@@ -496,3 +499,11 @@ def test_any_number_of_issuers_and_github_are_read():
 def test_a_variable_that_is_missing_or_unknown_is_told(variables):
     with pytest.raises(SettingsError):
         config.load(variables)
+
+
+def test_the_lines_in_the_manual_are_settings_that_are_taken():
+    manual = (Path(__file__).parent.parent / "docs" / "sign-in.md").read_text()
+    lines = re.search(r"```sh\n(.*?)```", manual, re.DOTALL)[1].splitlines()
+    made = config.load(dict(line.replace('"', "").split("=", 1) for line in lines))
+    assert made.providers[0].label == "Research login"
+    assert made.admins == {"keycloak:ada"}
