@@ -82,6 +82,15 @@ def checked_text(text: str, field: str, limit: int = TEXT_LENGTH) -> str:
             f"The text '{field}' may have {limit:,} characters; this one has {len(text):,}.",
             field=field,
         )
+    return _clean(text)
+
+
+def shown_name(name: str) -> str:
+    """A name that a sign-in provider told, fit to be shown; cut, never refused."""
+    return " ".join(_clean(name[:1000]).split())[:LINE_LENGTH]
+
+
+def _clean(text: str) -> str:
     whole = text.encode("utf-8", "replace").decode()  # half a character cannot be stored
     one_form = unicodedata.normalize("NFC", whole.replace("\r\n", "\n"))
     lines = (plain(line).translate(_TURNING) for line in one_form.split("\n"))

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
 from blossomtune_gradio.identity import SYSTEM, User
+from blossomtune_gradio.services.addresses import shown_name
 from blossomtune_gradio.services.audit import record
 from blossomtune_gradio.store.models import LIVE, NodeKey, Participant, now
 from blossomtune_gradio.store.models import ParticipantStatus as Status
@@ -38,7 +39,7 @@ def move(row: Participant, new: Status, by: User, reason: str = "") -> None:
         NotPossible: the state does not allow it.
     """
     try:
-        row.move_to(new, by=by.id, reason=reason, by_name=by.name)
+        row.move_to(new, by=by.id, reason=reason, by_name=shown_name(by.name))
     except NotPossible as error:
         if row.status not in _DECIDED:
             raise

@@ -15,14 +15,13 @@ from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import InvalidInput, NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
-from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.addresses import (
-    LINE_LENGTH,
     REASON_LENGTH,
     checked_email,
     checked_line,
     checked_site,
     checked_text,
+    shown_name,
 )
 from blossomtune_gradio.services.codes import Codes, not_valid
 from blossomtune_gradio.services.limits import Limits
@@ -98,7 +97,7 @@ class ParticipantService:
                     require_room(session, self._settings.max_participants)
                     move(row, Status.REQUESTED, user)
                     row.site, row.email, row.requested_at = site, email, now()
-                row.username, row.organisation = plain(user.name)[:LINE_LENGTH], organisation
+                row.username, row.organisation = shown_name(user.name), organisation
                 row.message, row.data = message, data
                 self._codes.mail(session, row)
                 note(session, user, "request", row)
