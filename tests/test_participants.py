@@ -184,3 +184,47 @@ def test_the_number_of_partitions_cannot_change_under_approved_sites(participant
     with pytest.raises(NotPossible, match="split their data into 4 partitions"):
         options.set_partitions(5, by=ADMIN)
     options.set_partitions(4, by=ADMIN)
+
+
+def test_a_person_finds_their_own_request_and_nobody_elses(participants):
+    assert participants.mine(ADA) is None
+    ask(participants, ADA)
+    assert participants.mine(ADA).site == "Site ada"
+    assert participants.mine(BOB) is None
+
+
+def test_a_code_is_mailed_again_only_after_a_minute_and_replaces_the_one_before(
+    participants, outbox, database
+):
+    ask(participants, ADA)
+    old = mailed_code(outbox, ADA)
+    assert 0 < participants.resend_wait(ADA) <= 60
+    with pytest.raises(NotPossible, match=r"again in \d+ seconds"):
+        participants.resend(ADA)
+    with database.write() as session:
+        session.query(Participant).one().code_sent_at -= timedelta(seconds=61)
+    assert participants.resend_wait(ADA) == 0
+    participants.resend(ADA)
+    with pytest.raises(InvalidInput):
+        participants.confirm(ADA, old)
+    assert participants.confirm(ADA, mailed_code(outbox, ADA)).status is Status.CONFIRMED
+    assert participants.resend_wait(ADA) == 0
+    with pytest.raises(NotPossible, match="needs no code"):
+        participants.resend(ADA)
+
+
+def test_who_withdraws_loses_partition_and_key_and_may_ask_again(
+    participants, outbox, database, changes
+):
+    row = approved(participants, outbox, "ada")
+    with database.write() as session:
+        session.add(NodeKey(fingerprint="f", participant_id=row.id, pem="p"))
+    before = len(changes)
+    gone = participants.withdraw(ADA)
+    assert (gone.status, gone.partition_id) == (Status.WITHDRAWN, None)
+    assert len(changes) == before + 1
+    with database.read() as session:
+        assert session.get_one(NodeKey, "f").retired_at is not None
+    with pytest.raises(NotPossible):
+        participants.withdraw(ADA)
+    assert ask(participants, ADA).status is Status.REQUESTED

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 CODE_LIFETIME = timedelta(minutes=15)
 CODE_TRIES = 5
+RESEND_AFTER = timedelta(seconds=60)  # between two mails to one person
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 _CODE_LENGTH = 8
 

@@ -7,6 +7,7 @@ network: a code goes into the outbox, and what a change means for Flower is the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -101,6 +102,51 @@ class ParticipantService:
             raise InvalidInput("This code is not valid (any more). Ask for a new one.")
         return row
 
+    def resend(self, user: User) -> Participant:
+        """Mail a fresh code; the one before stops working.
+
+        Raises:
+            NotFound: the person has not asked for access.
+            NotPossible: the address is proven already, or it is too early; told with the seconds.
+        """
+        require(user, Role.PARTICIPANT, "ask for a new code")
+        with self._database.write() as session:
+            row = _own(session, user)
+            if row.status is not Status.REQUESTED:
+                raise NotPossible(f"{row.site} is {row.status}; it needs no code.")
+            if wait := _seconds_to_wait(row):
+                raise NotPossible(f"A code was mailed just now. Ask again in {wait} seconds.")
+            self._mail_code(session, row)
+            _note(session, user, "resend", row)
+        return row
+
+    def resend_wait(self, user: User) -> int:
+        """Seconds until `resend` is allowed; 0 is now (or never, when no code is needed)."""
+        row = self.mine(user)
+        return _seconds_to_wait(row) if row and row.status is Status.REQUESTED else 0
+
+    def withdraw(self, user: User) -> Participant:
+        """Leave by oneself: the request ends, an approved site is cut off.
+
+        Raises:
+            NotFound: the person has not asked for access.
+            NotPossible: the request has ended already.
+        """
+        require(user, Role.PARTICIPANT, "withdraw")
+        with self._database.write() as session:
+            row = _own(session, user)
+            row.move_to(Status.WITHDRAWN, by=user.id, by_name=user.name)
+            _cut_off(session, row)
+            _note(session, user, "withdraw", row)
+        self._on_change()
+        return row
+
+    def mine(self, user: User) -> Participant | None:
+        """The person's own row, whatever its state; None before the first request."""
+        require(user, Role.PARTICIPANT, "see their request")
+        with self._database.read() as session:
+            return session.scalar(select(Participant).where(Participant.user_id == user.id))
+
     def approve(
         self, participant_id: int, by: User, partition_id: int | None = None
     ) -> Participant:
@@ -165,13 +211,7 @@ class ParticipantService:
         with self._database.write() as session:
             row = _get(session, participant_id)
             row.move_to(new, by=by.id, reason=reason.strip(), by_name=by.name)
-            row.partition_id = row.token_hash = row.token_expires_at = None
-            for key in session.scalars(
-                select(NodeKey).where(
-                    NodeKey.participant_id == row.id, NodeKey.retired_at.is_(None)
-                )
-            ):
-                key.retired_at = now()
+            _cut_off(session, row)
             self._outbox.put(session, new.value, row.email, site=row.site, reason=row.reason)
             _note(session, by, "deny" if new is Status.DENIED else "revoke", row, reason=row.reason)
         self._on_change()
@@ -199,6 +239,30 @@ class ParticipantService:
             code=f"{code[:4]}-{code[4:]}",
             minutes=int(activation.CODE_LIFETIME.total_seconds() // 60),
         )
+
+
+def _own(session: Session, user: User) -> Participant:
+    row = session.scalar(select(Participant).where(Participant.user_id == user.id))
+    if row is None:
+        raise NotFound("You have not asked for access yet.")
+    return row
+
+
+def _seconds_to_wait(row: Participant) -> int:
+    if row.code_sent_at is None:
+        return 0
+    left = row.code_sent_at + activation.RESEND_AFTER - now()
+    return max(0, math.ceil(left.total_seconds()))
+
+
+def _cut_off(session: Session, row: Participant) -> None:
+    """Take back partition, token and code, and retire the keys: the reconciler does the rest."""
+    row.partition_id = row.token_hash = row.token_expires_at = None
+    row.code_hash, row.code_expires_at = "", None
+    for key in session.scalars(
+        select(NodeKey).where(NodeKey.participant_id == row.id, NodeKey.retired_at.is_(None))
+    ):
+        key.retired_at = now()
 
 
 def _note(session: Session, by: User, verb: str, row: Participant, **after: object) -> None:
