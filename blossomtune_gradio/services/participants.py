@@ -99,7 +99,9 @@ class ParticipantService:
             elif row is not None:
                 row.code_tries += 1  # committed: a wrong try must count
         if row is None or not good:
-            raise InvalidInput("This code is not valid (any more). Ask for a new one.")
+            raise InvalidInput(
+                "This code is not valid (any more). Ask for a new one.", field="code"
+            )
         return row
 
     def resend(self, user: User) -> Participant:
@@ -305,7 +307,8 @@ def _checked_site(text: str) -> str:
     if not _SITE.fullmatch(name):
         raise InvalidInput(
             "A site name has 1 to 64 letters, digits, blanks or any of . ( ) & ' / - _ and "
-            "starts with a letter or digit."
+            "starts with a letter or digit.",
+            field="site",
         )
     return name
 
@@ -313,5 +316,7 @@ def _checked_site(text: str) -> str:
 def _checked_email(text: str) -> str:
     address = text.strip().lower()
     if len(address) > 254 or not _EMAIL.fullmatch(address):
-        raise InvalidInput("This is not one e-mail address. Write it like ada@example.org.")
+        raise InvalidInput(
+            "This is not one e-mail address. Write it like ada@example.org.", field="email"
+        )
     return address

@@ -93,7 +93,7 @@ document.addEventListener("blossom:moved", (event) => {
   moving = false;
 });
 const turn = poll(async () => {
-  const state = await ask("standing");
+  const state = await ask("stand");
   const lost = !state && "The server does not answer. Nothing is lost; it is asked again until it does.";
   const trouble = state?.error ?? lost;
   put(find("trouble"), trouble || "");
