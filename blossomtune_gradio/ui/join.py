@@ -34,6 +34,7 @@ def build_join(app: Application, guard: Guard) -> None:
         part("join", elem_id="join", readers=(stand,))
         part("join_form", elem_id="join-form", readers=(ask, confirm, resend, withdraw))
     part("join_site", elem_id="join-site")
+    part("join_leave", elem_id="join-leave", readers=(withdraw,))
     part("join_about", elem_id="join-about")
 
 

@@ -20,7 +20,7 @@ STEPS = (
     "Get your kit",
     "Connected",
 )
-_YOU, _ADMIN, _SITE, _NOBODY = "Your turn", "An admin’s turn", "Your site’s turn", "All done"
+_YOU, _ADMIN, _SITE, _NOBODY = "Your turn", "An admin's turn", "Your site's turn", "All done"
 
 
 @dataclass(frozen=True)

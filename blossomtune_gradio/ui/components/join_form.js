@@ -112,24 +112,6 @@ const open = (field) => {
 };
 find("again").addEventListener("click", () => open(askForm.elements.site));
 
-const sure = (visible) => {
-  show(find("sure"), visible);
-  show(find("withdraw"), !visible);
-  find(visible ? "no" : "withdraw").focus();
-};
-find("withdraw").addEventListener("click", () => sure(true));
-find("no").addEventListener("click", () => sure(false));
-find("sure").addEventListener("keydown", (event) => event.key === "Escape" && sure(false));
-find("yes").addEventListener("click", async () => {
-  if (!(await move("withdraw", {}))) return;
-  show(find("sure"), false);
-  show(find("withdraw"), true);
-});
-
-const LEAVE = {
-  wait: ["Withdraw my request", "Your request disappears from the admins’ list. You can ask again later, with a new code."],
-  member: ["Leave the federation", "Your site is cut off at once and its key is never taken again. To come back you ask anew."],
-};
 const goneWords = ({ name }, { reason, decided_by, since }) => {
   if (name === "withdrawn") return `Withdrawn ${moment(since)}.`;
   const verb = name === "denied" ? "Denied" : "Revoked";
@@ -137,15 +119,11 @@ const goneWords = ({ name }, { reason, decided_by, since }) => {
   return `${verb}${who}, ${moment(since)}. ${reason ? `Reason: ${reason}` : "No reason was given."}`;
 };
 const draw = () => {
-  const { stage, request, member } = state;
+  const { stage, request } = state;
   const asking = stage.name === "ask" || (stage.ended && again);
   show(askForm, asking);
   show(prove, stage.name === "prove");
   show(find("gone"), stage.ended && !again);
-  const way = member ? LEAVE.member : LEAVE.wait;
-  show(find("leave"), stage.name === "wait" || Boolean(member));
-  put(find("withdraw"), way[0]);
-  put(find("question"), way[1]);
   if (asking) fillOnce();
   show(find("outbox"), Boolean(state.code?.in_outbox));
   if (stage.ended) {
