@@ -37,6 +37,7 @@ class Site:
     node_id: str  # "" until its key is registered
     presence: str  # "online", "offline", "registered" (never seen), "no key", "unknown"
     last_seen: datetime | None
+    user_id: str = ""  # whose it is
 
 
 class SiteService:
@@ -71,7 +72,7 @@ class SiteService:
         return self._trouble
 
     def sites(self, by: User) -> list[Site]:
-        """All approved sites, by partition."""
+        """Approved sites, by partition: all for researchers and admins, else one's own."""
         require(by, Role.PARTICIPANT, "see the sites")
         query = (
             select(Participant, NodeKey)
@@ -82,6 +83,8 @@ class SiteService:
             .where(Participant.status_word == ParticipantStatus.APPROVED.value)
             .order_by(Participant.partition_id)
         )
+        if by.role < Role.RESEARCHER:
+            query = query.where(Participant.user_id == by.id)
         with self._database.read() as session:
             return [self._site(row, key) for row, key in session.execute(query)]
 
@@ -110,6 +113,7 @@ class SiteService:
             node_id=key.node_id if key else "",
             presence=presence,
             last_seen=node.last_seen if node else None,
+            user_id=row.user_id,
         )
 
     # -- the comparison --------------------------------------------------------------------

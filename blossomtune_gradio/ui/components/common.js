@@ -31,6 +31,12 @@ const ask = async (name, asked = {}) => {
   return answer;
 };
 
+// A part for a higher role is hidden, and asks nothing.
+const admitted = () => {
+  const gate = element.closest("[class*='bt-for-']");
+  return !gate || gate.getClientRects().length > 0;
+};
+
 // Do `work` every `pause` milliseconds, but not in a hidden tab and never twice at once; a server
 // that is away is asked more seldom.
 const poll = (work, pause) => {
@@ -41,13 +47,14 @@ const poll = (work, pause) => {
     clearTimeout(timer);
     busy = true;
     try {
-      if (!document.hidden) await work();
+      if (!document.hidden && admitted()) await work();
     } finally {
       busy = false;
       timer = setTimeout(turn, answered ? pause : 3000 + pause);
     }
   };
   document.addEventListener("visibilitychange", turn);
+  document.addEventListener("blossom:admitted", turn);
   turn();
   return turn;
 };
