@@ -43,8 +43,10 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a site may well try an older one
 
 STOPPED, REFUSED, FIX_HERE, REVOKED = 0, 1, 2, 3  # exit codes
 RETRY_SECONDS = (1, 2, 4, 8, 15, 20)  # the last one is repeated
-STILL_ONLINE_SECONDS = 120  # Flower lets go of a crashed node after 60
+REFUSED_SECONDS = 5  # while Flower counts the last session as online; it lets go after 60
+STILL_ONLINE_SECONDS = 180  # longer than that is another fault; starting takes its time, too
 STOP_SECONDS = 10
+SECRET = "executor.secret"  # file in the state folder
 EXECUTOR_UNUSABLE = 4  # exit code of executor.py: this flwr is not the one it knows
 WARM_PLATFORMS = ("linux",)  # elsewhere a fork after importing torch may crash
 
@@ -361,20 +363,25 @@ def signal_group(pid: int, number: int) -> bool:
 
 def end_leftovers(site: Site) -> None:
     """End what an earlier join.py left behind when it was killed; Flower allows one node only."""
-    record = site.state / "children.json"
-    try:
-        pids = json.loads(record.read_text())
-    except (OSError, ValueError):
-        return
-    for pid in pids:
-        shown = subprocess.run(
-            ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        if str(site.folder) in shown.stdout:
-            say(f"Ending process {pid}, left over from an earlier start.")
-            signal_group(pid, signal.SIGTERM)
-            end_group(pid, grace=STOP_SECONDS)
-    record.unlink()
+    for pid in leftovers(site):
+        say(f"Ending process {pid}, left over from an earlier start.")
+        signal_group(pid, signal.SIGTERM)
+        end_group(pid, grace=STOP_SECONDS)
+
+
+def leftovers(site: Site) -> list[int]:
+    """Process ids of the programs that use our key or our secret."""
+    marks = (str(site.key), str(site.state / SECRET))
+    shown = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=False
+    )
+    rows = (line.split(maxsplit=1) for line in shown.stdout.splitlines())
+    return [int(pid) for pid, *args in rows if args and is_ours(args[0], marks)]
+
+
+def is_ours(args: str, marks: tuple[str, ...]) -> bool:
+    programs = ("flower-supernode", "executor.py")
+    return any(p in args for p in programs) and any(f"{mark} " in f"{args} " for mark in marks)
 
 
 # ------------------------------------------------------------------ staying in the federation
@@ -427,6 +434,8 @@ class Member:
             elif node.said("address already in use"):
                 self._move()
             wait = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
+            if is_refused(node):  # a longer wait would only be added to Flower's own
+                wait = min(wait, REFUSED_SECONDS)
             say(f"The SuperNode ended ({why(node)}). Looking again in {wait} s.")
             tries += 1
             self._sleep(wait)
@@ -513,16 +522,13 @@ class Member:
 
     def _start(self, name: str, argv: list[str]) -> Child:
         try:
-            child = Child(name, argv, child_environment(self._site))
+            return Child(name, argv, child_environment(self._site))
         except OSError as error:
             raise Problem(f"{argv[0]} cannot be started ({error.strerror}).") from None
-        alive = [c.pid for c in (self._node, self._executor) if c is not None and c.code is None]
-        (self._site.state / "children.json").write_text(json.dumps([*alive, child.pid]))
-        return child
 
     def _secret(self) -> str:
         """What SuperNode and executor share, so that no other user here can take our tasks."""
-        path = self._site.state / "executor.secret"
+        path = self._site.state / SECRET
         if not path.exists():
             write_private(path, secrets.token_hex(32).encode())
         return str(path)
@@ -538,7 +544,6 @@ class Member:
         for child in (self._node, self._executor):  # the node first: it says goodbye to Flower
             if child is not None:
                 child.stop()
-        (self._site.state / "children.json").unlink(missing_ok=True)
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
