@@ -16,7 +16,8 @@ from flwr.common.config import parse_config_args
 
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.flower.site_keys import parse_public_key
-from blossomtune_gradio.site.join import Site, node_config
+from blossomtune_gradio.site.kit import Site
+from blossomtune_gradio.site.programs import node_config
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server, lay_out_kit
 from tests.flower_stack import APPS, FlowerStack
@@ -284,7 +285,7 @@ def test_a_revoked_site_is_told_so_and_ends_with_code_3(tmp_path, stack, door, j
 def test_without_a_usable_executor_the_site_works_plainly(tmp_path, stack, door, joined):
     desk, server = door
     kit = lay_out_kit(tmp_path / "kit", stack.credentials, server.address)
-    (kit / "executor.py").write_text("import sys\nsys.exit(4)\n")
+    (kit / "blossomtune_site" / "executor.py").write_text("import sys\nsys.exit(4)\n")
     site = joined(kit)
     site.waits_for("going on without it")
     wait_for(lambda: any("flower-superexec" in line for line in site.tree().values()), 30)
