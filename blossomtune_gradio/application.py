@@ -28,6 +28,7 @@ from blossomtune_gradio.services.overview import Overview
 from blossomtune_gradio.services.participants import ParticipantService
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
+from blossomtune_gradio.services.site_reports import SiteReports
 from blossomtune_gradio.services.sites import SiteService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
@@ -89,10 +90,12 @@ class Application:
             self.database,
             settings,
             self.options,
+            self.outbox,
             self.credentials,
             self.fleet_address,
             self._wake,
         )
+        self.site_reports = SiteReports(self.database)
         self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
 
     def open(self) -> None:

@@ -26,7 +26,7 @@ _GRADIO = re.compile(
 _FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
 _YEAR_OF_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 _OURS = re.compile(
-    r"/healthz|/api/v1/join|/download/kit/\d+"
+    r"/healthz|/api/v1/join(/report)?|/download/kit/\d+"
     r"|/login(/callback)?(/[a-z0-9-]+)?|/logout(/everywhere)?|/me"
 )
 _METHODS = frozenset(("GET", "HEAD", *_UNSAFE))  # OPTIONS is asked by other sites only

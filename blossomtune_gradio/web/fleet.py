@@ -22,7 +22,9 @@ from blossomtune_gradio.web.upstream import Connection, Headers, Pool
 
 MIB = 1024 * 1024
 JOIN_PATH = "/api/v1/join"
-_MAX_JOIN_BODY = 64 * 1024
+REPORT_PATH = f"{JOIN_PATH}/report"
+MAX_JOIN_BODY = {JOIN_PATH: 64 * 1024, REPORT_PATH: 256 * 1024}
+"""Bytes of a body, by path."""
 # Flower's paths are one plain word. Anything else (dots, escapes, doubled slashes) is a trick.
 _FLEET_PATH = re.compile(rb"/v1/fleet(/[A-Za-z0-9_-]+)+")
 _HOP_BY_HOP = frozenset(
@@ -158,10 +160,10 @@ class _Once:
 
 
 def fleet_app(gateway: FleetGateway, join: ASGIApp) -> ASGIApp:
-    """The app of the TLS listener for sites: the gateway, `POST /api/v1/join`, nothing else.
+    """The app of the TLS listener for sites: the gateway, `POST /api/v1/join` and its `/report`.
 
-    `join` is any ASGI app that answers `/api/v1/join` (a Starlette route, or a whole FastAPI app,
-    of which just this path can be reached). Its body is limited to 64 KiB.
+    `join` is any ASGI app that answers these two (a Starlette route, or a whole FastAPI app, of
+    which just these paths can be reached). Bodies are limited by `MAX_JOIN_BODY`.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,9 +196,11 @@ async def refuse(
 
 
 async def _join(pace: Pace, join: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    length = _content_length(scope)
-    if length is None or length > _MAX_JOIN_BODY:
-        await refuse(scope, send, 413, "A join request has a Content-Length of at most 64 KiB.")
+    length, most = _content_length(scope), MAX_JOIN_BODY[_raw_path(scope).decode()]
+    if length is None or length > most:
+        await refuse(
+            scope, send, 413, f"This request needs a Content-Length of at most {most // 1024} KiB."
+        )
         return
     client = _client_address(scope)
     if not pace.enter(client):
@@ -221,7 +225,7 @@ def _is_fleet_request(scope: Scope) -> bool:
 
 
 def _is_join_request(scope: Scope) -> bool:
-    return _is_plain_post(scope) and _raw_path(scope) == JOIN_PATH.encode()
+    return _is_plain_post(scope) and _raw_path(scope).decode("latin-1") in MAX_JOIN_BODY
 
 
 def _is_plain_post(scope: Scope) -> bool:
