@@ -17,6 +17,7 @@ from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.join_site import site_readers
 from blossomtune_gradio.ui.join_state import standing
 
 _ASKED = ("site", "email", "organisation", "message", "data")
@@ -33,7 +34,7 @@ def build_join(app: Application, guard: Guard) -> None:
     with gr.Column(elem_classes="bt-card", elem_id="join-card"):
         part("join", elem_id="join", readers=(stand,))
         part("join_form", elem_id="join-form", readers=(ask, confirm, resend, withdraw))
-    part("join_site", elem_id="join-site")
+    part("join_site", elem_id="join-site", readers=site_readers(app, guard))
     part("join_leave", elem_id="join-leave", readers=(withdraw,))
     part("join_about", elem_id="join-about")
 

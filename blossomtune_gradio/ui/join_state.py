@@ -17,15 +17,7 @@ from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.join_words import STEPS, stage_of
 from blossomtune_gradio.ui.rows import iso, run_row
 
-_COMMANDS = (
-    {
-        "what": "Unpack it where it can stay",
-        "text": "unzip blossomtune-*.zip -d federation && cd federation",
-    },
-    {"what": "Look whether all is ready", "text": "python3 join.py --check"},
-    {"what": "Join, and leave it running", "text": "python3 join.py"},
-)
-_SIGN_IN = ({"label": "Sign in", "href": "login?next=/join"},)
+_REPORT_TONES = {"PASS": "good", "WARN": "busy", "FAIL": "bad"}
 
 
 def standing(app: Application, user: User) -> dict[str, Any]:
@@ -39,14 +31,21 @@ def standing(app: Application, user: User) -> dict[str, Any]:
         "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "steps": STEPS,
         "stage": vars(stage_of(signed_in, mine, site)),
-        "sign_in": [] if signed_in else _SIGN_IN,
+        "sign_in": [] if signed_in else _sign_in(app),
         "request": _request(mine) if mine else None,
         "suggest": _suggest(user, mine),
         "code": _code(app, user, mine) if mine and mine.status is Status.REQUESTED else None,
         "member": _member(app, mine, site) if mine and approved else None,
-        "report": None,
+        "report": _report(app, mine, user) if mine and approved else None,
         "runs": _runs(app, user, mine) if mine and site and site.node_id else [],
     }
+
+
+def _sign_in(app: Application) -> list[dict[str, str]]:
+    return [
+        {"label": f"Sign in with {provider.label}", "href": f"login/{provider.name}?next=/join"}
+        for provider in app.settings.providers
+    ]
 
 
 def _site(app: Application, mine: Participant, user: User) -> Site | None:
@@ -82,7 +81,7 @@ def _code(app: Application, user: User, mine: Participant) -> dict[str, Any]:
     return {
         "expires": iso(mine.code_expires_at or mine.changed_at),
         "again": iso(again),
-        "in_outbox": True,
+        "in_outbox": not app.outbox.delivers,
     }
 
 
@@ -94,9 +93,18 @@ def _member(app: Application, mine: Participant, site: Site | None) -> dict[str,
         "token_hours": app.settings.join_token_hours,
         "last_seen": iso(site.last_seen) if site else None,
         "online_since": None,
-        "commands": _COMMANDS,
-        "ways": [],
     }
+
+
+def _report(app: Application, mine: Participant, user: User) -> dict[str, Any] | None:
+    newest = app.site_reports.latest(mine.id, user)
+    if newest is None:
+        return None
+    checks = [
+        {**check, "tone": _REPORT_TONES.get(check["state"], "off")}
+        for check in newest.report["checks"]
+    ]
+    return {"at": iso(newest.at), "good": newest.good, "checks": checks}
 
 
 def _runs(app: Application, user: User, mine: Participant) -> list[dict[str, Any]]:

@@ -51,9 +51,12 @@ const makeSignIn = () => {
   node.append(make("a", "bt-button bt-primary"));
   return node;
 };
+// Browsers keep our cookie from a frame of another site: signing in needs a tab of its own.
+const inFrame = window.self !== window.top;
 const fillSignIn = (node, { label, href }) => {
-  put(node.firstChild, label);
-  node.firstChild.href = href;
+  put(node.firstChild, inFrame ? "Open in a full tab to sign in" : label);
+  node.firstChild.href = inFrame ? location.href : href;
+  node.firstChild.target = inFrame ? "_blank" : "";
 };
 
 const draw = (state) => {
@@ -68,7 +71,7 @@ const draw = (state) => {
   put(find("next"), stage.next);
   show(find("next-line"), Boolean(stage.next));
   each(find("facts"), factsOf(state), ([name]) => name, makeFact, fillFact);
-  each(find("sign-in"), state.sign_in, ({ href }) => href, makeSignIn, fillSignIn);
+  each(find("sign-in"), inFrame ? state.sign_in.slice(0, 1) : state.sign_in, ({ href }) => href, makeSignIn, fillSignIn);
   show(find("sign-in"), state.sign_in.length > 0);
 };
 const tell = () => {

@@ -33,8 +33,8 @@ const makeCheck = () => {
   node.append(make("span", "bt-lamp"), words);
   return node;
 };
-const fillCheck = (node, { name, ok, sentence }) => {
-  light(node.firstChild, ok ? "good" : "bad", ok ? "PASS" : "FAIL");
+const fillCheck = (node, { name, state, tone, sentence }) => {
+  light(node.firstChild, tone, state);
   put(node.lastChild.firstChild, name);
   put(node.lastChild.lastChild, sentence);
 };
@@ -53,6 +53,30 @@ const fillRun = (node, run) => {
   light(lamp, run.tone, run.status);
 };
 
+// Asked once for each approval: they do not change while the page is open.
+const LISTS = { commands: "commands", systemd: "systemd", docker: "docker", own_key: "own-key", plain: "plain" };
+let known = ""; // for which approval
+const fetchWays = async (approval) => {
+  if (known === approval) return;
+  known = approval;
+  const answer = await ask("ways").catch(() => undefined);
+  if (!answer?.commands) {
+    known = "";
+    return;
+  }
+  for (const [name, list] of Object.entries(LISTS)) each(find(list), answer[name], ({ what }) => what, makeCommand, fillCommand);
+};
+find("key-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answer = await ask("own_key", { key: find("key-form").elements.key.value }).catch(() => undefined);
+  const line = find("key-said");
+  line.dataset.tone = answer?.said ? "good" : "bad";
+  put(line, answer?.said ?? answer?.error ?? "The server did not answer. Your key is still here; try again in a moment.");
+  show(line, true);
+  if (answer?.said) find("key-form").reset();
+  changed();
+});
+
 onStanding(({ stage, member, report, runs, now }) => {
   show(find("all"), Boolean(member));
   if (!member) return;
@@ -68,7 +92,7 @@ onStanding(({ stage, member, report, runs, now }) => {
   find("kit").href = member.kit;
   find("kit").classList.toggle("bt-primary", fresh);
   put(find("kit"), fresh ? "Get your kit" : "Get a new kit");
-  each(find("commands"), member.commands, ({ what }) => what, makeCommand, fillCommand);
+  fetchWays(`${member.kit} ${member.partition} ${member.partitions}`);
   show(find("report"), Boolean(report));
   if (report) {
     put(find("report-when"), `join.py looked ${moment(report.at)} (${ago(report.at, now)}).`);
