@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from types import MappingProxyType
 
 from filelock import FileLock, Timeout
+from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
@@ -21,6 +22,8 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
+from blossomtune_gradio.services.mail_templates import Templates
+from blossomtune_gradio.services.mailer import Mailer, postman
 from blossomtune_gradio.services.metrics import MetricService
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.outbox import Outbox
@@ -53,6 +56,7 @@ class Application:
             SettingsError: the data directory, the database or a certificate cannot be used.
         """
         self.settings = settings
+        post = postman(settings)
         self.fleet_port = settings.fleet_port
         self._lock = _own_folder(settings)
         home = settings.data_dir / "flower"
@@ -66,7 +70,16 @@ class Application:
         self.apps = AppCatalogue(settings.flower_apps_dir)
         self.accounts = AccountService(self.database, settings)
         self.options = Options(self.database, settings)
-        self.outbox = Outbox(self.database)
+        self.mailer = Mailer(self.database, post, self._tell)
+        self.outbox = Outbox(
+            self.database,
+            Templates(settings.mail_templates_dir, self._tell),
+            admins=self._addresses_of_admins,
+            delivers=post is not None,
+            readable=post is None or settings.is_local,
+            page=settings.public_url,
+        )
+        self.outbox.on_new, self.outbox.on_hurry = self.mailer.wake, self.mailer.hurry
         self.metrics = MetricService(self.database)
         self.federation = FederationService(
             settings, self.options, self.logs, self.credentials, environment, self._wake
@@ -103,6 +116,9 @@ class Application:
         self.federation.open()
         self.sites.open()
         self._runner.open()
+        self.mailer.open()
+        if warning := self.mail_warning:
+            self._tell(f"WARNING: {warning}")
 
     def close(self, leave_running: bool = False) -> None:
         """End what was started here, or leave the child programs for the next start.
@@ -117,10 +133,27 @@ class Application:
             last.callback(self.federation.close, leave_running)
             last.callback(self.sites.close)
             last.callback(self._runner.close)
+            last.callback(self.mailer.close)
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""
         return f"{self.settings.fleet_name}:{self.fleet_port}"
+
+    @property
+    def mail_warning(self) -> str:
+        """What admins must know about mail, as a sentence, or ""."""
+        if self.outbox.delivers or self.settings.is_local:
+            return ""
+        return (
+            "People sign in here, but no mail server is set up: an admin has to pass each code on "
+            "by hand, so it proves little. Set BLOSSOMTUNE_SMTP_URL and BLOSSOMTUNE_MAIL_FROM."
+        )
+
+    def _addresses_of_admins(self, session: Session) -> list[str]:
+        return [*sorted(self.settings.admin_emails), *self.accounts.addresses_of_admins(session)]
+
+    def _tell(self, sentence: str) -> None:
+        self.logs.append("blossomtune", [sentence])
 
     def _wake(self) -> None:
         """Something changed that others may wait for."""

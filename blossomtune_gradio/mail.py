@@ -17,7 +17,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, localtime, parseaddr
-from threading import Timer
+from threading import Event, Timer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
@@ -145,7 +145,13 @@ class Postman:
             message = self._message(letter)
         except ValueError as error:
             raise MailNotTaken("it cannot be a mail", server=False, for_good=True) from error
-        limit = Timer(self._total, self.abort)
+        late = Event()
+
+        def hang_up() -> None:
+            late.set()
+            self.abort()
+
+        limit = Timer(self._total, hang_up)
         limit.daemon = True
         limit.start()
         try:
@@ -153,7 +159,9 @@ class Postman:
             line.send_message(message, self.sender.addr_spec, [letter.recipient])
             with suppress(OSError, smtplib.SMTPException):
                 line.quit()  # it has the mail: a rude goodbye changes nothing
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, MailNotTaken) as error:
+            if late.is_set():
+                raise MailNotTaken(f"{self.server} takes too long") from error
             raise self._told(error) from error
         finally:
             limit.cancel()
@@ -203,6 +211,8 @@ class Postman:
         """What went wrong, in words; nothing of a refused login is repeated."""
         at = self.server
         match error:
+            case MailNotTaken():
+                return error
             case smtplib.SMTPRecipientsRefused(recipients=refused):
                 code, said = next(iter(refused.values()))
                 return _refused(f"{at} refuses this recipient", code, said)

@@ -69,6 +69,19 @@ class Settings:
     session_hours: float = 12.0
     """Hours until somebody has to sign in again."""
 
+    smtp_url: str = field(default="", repr=False)
+    """Mail server, like smtp://user:password@host:587?starttls=1 or smtps://… (docs/mail.md).
+    Empty: mails wait in the Outbox of the Admin page."""
+
+    mail_from: str = ""
+    """Sender of our mails, like Our federation <fl@example.org>. Needed with `smtp_url`."""
+
+    admin_emails: frozenset[str] = frozenset()
+    """Addresses that are told of requests, by commas, besides those of admins who signed in."""
+
+    mail_templates_dir: Path | None = None
+    """Folder with mail templates that replace ours, file by file."""
+
     fleet_host: str = "127.0.0.1"
     """Address the TLS listener for SuperNodes listens on; `0.0.0.0` to let other machines join."""
 
@@ -109,6 +122,7 @@ class Settings:
             "flower_apps_dir",
             "tls_cert",
             "tls_key",
+            "mail_templates_dir",
         ):  # children work elsewhere
             if given := getattr(self, name):
                 object.__setattr__(self, name, given.expanduser().absolute())

@@ -16,7 +16,10 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from blossomtune_gradio.mail import Letter, MailNotTaken, Postman
+from blossomtune_gradio.errors import InvalidInput, SettingsError
+from blossomtune_gradio.mail import Letter, MailNotTaken, Postman, parse_sender, parse_server
+from blossomtune_gradio.services.addresses import checked_email
+from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Mail, MailStatus, now
 
@@ -165,6 +168,30 @@ class Mailer:
                 if self._ending:
                     return
                 time.sleep(1)
+
+
+def postman(settings: Settings) -> Postman | None:
+    """The way to the mail server of the settings, if they name one.
+
+    Raises:
+        SettingsError: server, sender or an admin's address cannot be used.
+    """
+    for address in settings.admin_emails:
+        try:
+            checked_email(address)
+        except InvalidInput as error:
+            raise SettingsError(
+                f"BLOSSOMTUNE_ADMIN_EMAILS must be addresses, by commas; {address!r} is none."
+            ) from error
+    if not settings.smtp_url:
+        return None
+    server = parse_server(settings.smtp_url)
+    if not settings.mail_from and "@" not in server.user:
+        raise SettingsError(
+            "BLOSSOMTUNE_SMTP_URL is set, but no sender. Set BLOSSOMTUNE_MAIL_FROM, for example to "
+            "Our federation <fl@example.org>."
+        )
+    return Postman(server, parse_sender(settings.mail_from or server.user))
 
 
 def _may_go() -> ColumnElement[bool]:

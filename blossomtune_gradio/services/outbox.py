@@ -28,11 +28,11 @@ class OutboxState:
     """How the mails stand; `sentence` says all of it."""
 
     sentence: str
-    tone: str  # "good", "busy" or "bad"
+    tone: str  # "good", "busy", "bad" or "off"
     delivers: bool  # there is a mail server
     waiting: int  # sent as soon as the server takes them
     given_up: int  # refused for good; sent only when an admin says so
-    error: str = ""  # why the newest attempt failed
+    error: str = ""  # why those that wait were not taken
     next_try_at: datetime | None = None
 
 
@@ -103,16 +103,11 @@ class Outbox:
                 .where(Mail.status_word.in_(_UNSENT))
                 .order_by(Mail.id.desc())
             ).all()
-        gone = [mail for mail in unsent if mail[0] == MailStatus.FAILED and mail[1] is None]
-        waiting = [mail for mail in unsent if mail not in gone]
-        times = [at for _, at, _ in waiting if at]
-        return _state(
-            self.delivers,
-            len(waiting),
-            len(gone),
-            next((error for _, _, error in [*waiting, *gone] if error), ""),
-            min(times) if times else None,
-        )
+        gone = [error for word, at, error in unsent if word == MailStatus.FAILED and at is None]
+        waiting = [mail[1:] for mail in unsent if mail[0] == MailStatus.QUEUED or mail[1]]
+        times = [at for at, _ in waiting if at]
+        why = next((error for _, error in waiting if error), "")
+        return _state(self.delivers, len(waiting), why, min(times, default=None), gone)
 
     def try_again(self, by: User) -> int:
         """Try every unsent mail now, those given up too; how many there are."""
@@ -131,28 +126,28 @@ class Outbox:
 
 
 def _state(
-    delivers: bool, waiting: int, given_up: int, error: str, next_try_at: datetime | None
+    delivers: bool, waiting: int, why: str, next_try_at: datetime | None, gone: list[str]
 ) -> OutboxState:
-    said, tone = [], "good"
+    said, tone = [], "good" if delivers else "off"
     if not delivers:
         said.append("No mail server is set up, so mails wait here and you pass them on yourself.")
-    elif waiting and error:
+    elif waiting and why:
         when = f", next try {next_try_at:%H:%M} UTC" if next_try_at else ""
-        said.append(f"{_mails(waiting)} waiting: {error}{when}.")
+        said.append(f"{_mails(waiting)} waiting: {why}{when}.")
         tone = "bad"
     elif waiting:
         said.append(f"{_mails(waiting)} on the way.")
         tone = "busy"
-    if delivers and given_up:
-        said.append(f"{_mails(given_up)} refused for good: {error}.")
+    if delivers and gone:
+        said.append(f"{_mails(len(gone))} refused for good: {gone[0]}.")
         tone = "bad"
     return OutboxState(
         sentence=" ".join(said) or "All mails are sent.",
-        tone=tone if delivers else "busy",
+        tone=tone,
         delivers=delivers,
         waiting=waiting,
-        given_up=given_up,
-        error=error,
+        given_up=len(gone),
+        error=why,
         next_try_at=next_try_at,
     )
 

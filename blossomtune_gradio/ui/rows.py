@@ -79,6 +79,10 @@ def mail_row(mail: Mail) -> dict[str, Any]:
         "subject": mail.subject,
         "body": mail.body,
         "created": iso(mail.created_at),
+        "sent": iso(mail.sent_at),
+        "tries": mail.tries,
+        "error": mail.last_error,
+        "next_try": iso(mail.next_try_at),
     }
 
 

@@ -92,7 +92,7 @@ def _render(
     subject = plain(first.removeprefix(_SUBJECT).strip())[:200]
     text = _TOO_MANY_BLANK_LINES.sub("\n\n", body).strip() + "\n"
     html = _html(environment, kind, words | {"subject": subject})
-    if "code" in words and not all(words["code"] in part for part in (text, html) if part):
+    if kind == "code" and not all(words["code"] in part for part in (text, html) if part):
         raise _Broken("the code is missing in it")
     return Rendered(subject, text, html)
 
