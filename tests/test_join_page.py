@@ -224,6 +224,8 @@ def test_the_whole_way_by_keyboard_alone_up_to_a_site_that_is_online(
                 "Your site is connected", timeout=60 * SECOND
             )
         expect(page.locator("#join-where")).to_have_text("All 6 steps done")
+        expect(page.locator("#join-facts")).to_contain_text("Online for")
+        expect(page.locator("#checks")).to_contain_text("PASS", **SHOWN)
         page.reload()
         expect(page.locator("#join-title")).to_have_text("Your site is connected", **SHOWN)
         expect(page.locator("#kit-link")).to_have_text("Get a new kit")
@@ -424,7 +426,8 @@ def test_each_state_is_accessible_and_fits_a_phone_in_light_and_dark(page, feder
     open_join(page, federation, re.compile("."))
     expect(page.locator("#join-steps [aria-current=step]")).to_have_count(1, **SHOWN)
     for scheme, width in (("light", 1280), ("dark", 390)):
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.locator("body.dark" if scheme == "dark" else "body:not(.dark)").wait_for()
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert violations(page) == [], (scheme, width)

@@ -35,7 +35,7 @@ def standing(app: Application, user: User) -> dict[str, Any]:
         "request": _request(mine) if mine else None,
         "suggest": _suggest(user, mine),
         "code": _code(app, user, mine) if mine and mine.status is Status.REQUESTED else None,
-        "member": _member(app, mine, site) if mine and approved else None,
+        "member": _member(app, mine, site, user) if mine and approved else None,
         "report": _report(app, mine, user) if mine and approved else None,
         "runs": _runs(app, user, mine) if mine and site and site.node_id else [],
     }
@@ -85,14 +85,16 @@ def _code(app: Application, user: User, mine: Participant) -> dict[str, Any]:
     }
 
 
-def _member(app: Application, mine: Participant, site: Site | None) -> dict[str, Any]:
+def _member(app: Application, mine: Participant, site: Site | None, user: User) -> dict[str, Any]:
+    nodes = app.sites.look(user).nodes
+    node = nodes.get(int(site.node_id)) if site and site.node_id else None
     return {
         "kit": f"download/kit/{mine.id}",
         "partition": mine.partition_id,
         "partitions": app.options.partitions(),
         "token_hours": app.settings.join_token_hours,
         "last_seen": iso(site.last_seen) if site else None,
-        "online_since": None,
+        "online_since": iso(node.online_since) if node else None,
     }
 
 
