@@ -27,7 +27,7 @@ ARGUMENTS = [
 def chromium(*more: str) -> Iterator[Browser]:
     """The machine's Chromium or Playwright's own; skips the test, aloud, when there is none.
 
-    `more` are further arguments of the program.
+    `more` are arguments of its command line.
     """
     with sync_playwright() as playwright:
         try:
