@@ -89,6 +89,7 @@ def release_unproven(session: Session, user: User, site: str, email: str) -> Non
     )
     for row in session.scalars(held).all():
         row.move_to(Status.WITHDRAWN, by=SYSTEM.id, reason=_NOT_PROVEN, by_name=SYSTEM.name)
+        row.code_hash, row.code_expires_at = "", None
         note(session, SYSTEM, "expire", row)
 
 
