@@ -220,9 +220,9 @@ def loopback(_site: Site) -> str:
         with socket.create_server(("127.0.0.1", 0)) as one:
             socket.create_connection(one.getsockname(), 2).close()
     except OSError as error:
+        why = error.strerror or str(error)
         raise Fault(
-            f"No program can be reached on 127.0.0.1 here ({error.strerror or error}), which Flower "
-            "needs for its own parts.",
+            f"No program can be reached on 127.0.0.1 here ({why}); Flower's own parts need that.",
             "switch the loopback interface on (ip link set lo up), or loosen what confines us.",
         ) from None
     return "a port on 127.0.0.1 is free for Flower's own parts."
