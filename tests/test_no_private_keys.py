@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import stat
+import subprocess
+import sys
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -26,9 +29,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
+from blossomtune_gradio.flower import commands
 from blossomtune_gradio.site.kit import Site, public_key
-from tests.live import LiveFederation
+from tests.live import PATH, LiveFederation
 from tests.people import ADMIN, approved, person
+from tests.support import free_port, wait_for
 
 pytestmark = pytest.mark.slow
 REAL, ALL = 2, 20
@@ -74,7 +79,7 @@ def what_processes_show(processes: Iterable[psutil.Process]) -> Iterator[tuple[s
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
-    with LiveFederation(tmp_path_factory.mktemp("keys"), partitions=ALL) as made:
+    with LiveFederation(tmp_path_factory.mktemp("keys"), partitions=ALL + 1) as made:
         made.app.federation.start(by=ADMIN)
         yield made
 
@@ -152,3 +157,25 @@ def test_what_looks_like_a_private_key_is_the_servers_own_and_only_it_may_read_i
     ours = psutil.Process().children(recursive=True)
     assert len(ours) >= 2 + REAL
     assert not [name for name, text in what_processes_show(ours) if b"PRIVATE KEY" in text]
+
+
+def test_somebody_with_a_key_of_their_own_is_online_with_the_plain_command(
+    federation, onboarded, tmp_path
+):
+    app = federation.app
+    row = approved(app.participants, app.outbox, "handmade")
+    ways = app.kits.ways(row.id, by=person("handmade"))
+    subprocess.run(ways["own_key"], shell=True, cwd=tmp_path, check=True, capture_output=True)
+    app.kits.accept_key(row.id, (tmp_path / "site.key.pub").read_text(), by=person("handmade"))
+    shutil.copy(app.credentials.ca_cert, tmp_path / "ca.pem")
+    wait_for(lambda: any(s.name == row.site and s.node_id for s in app.sites.sites(ADMIN)), 30)
+    env = commands.child_environment(tmp_path / "home", path=PATH)
+    env["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
+    with (tmp_path / "out").open("wb") as out:
+        command = f"exec {ways['plain']} --port {free_port()}"  # exec: it is what we end
+        node = subprocess.Popen(command, shell=True, cwd=tmp_path, env=env, stdout=out, stderr=out)
+    try:
+        wait_for(lambda: row.site in federation.online(), 90)
+    finally:
+        node.terminate()
+        node.wait(30)
