@@ -256,6 +256,28 @@ def test_a_site_joins_works_warm_and_leaves_nothing_behind(tmp_path, stack, door
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", [True, False])
+def test_the_last_lines_of_a_failed_task_are_shared_if_the_site_chose_that(
+    tmp_path, stack, door, joined, share
+):
+    desk, server = door
+    kit = lay_out_kit(tmp_path / "kit", stack.credentials, server.address, share_log=share)
+    site = joined(kit)
+    site.waits_for("executor: ready")
+    wait_for(lambda: stack.status(desk.node_id) == "online", 60)
+    config = tmp_path / "run.toml"
+    config.write_text('min-nodes = 1\nnum-server-rounds = 1\nmode = "raise"\n')
+    stack.wait_for_end(stack.submit(APPS / "message_app", config))
+    assert "this client was told to fail" in site.text()
+    if share:
+        wait_for(lambda: any(report["tail"] for report in desk.reports), 30)
+    assert site.stop() == 0
+    tails = "".join(report["tail"] for report in desk.reports)
+    assert ("this client was told to fail" in tails) is share
+    assert desk.reports[0]["fingerprint"] == parse_public_key(desk.keys[0]).fingerprint
+
+
+@pytest.mark.slow
 def test_a_killed_executor_comes_back_and_works(tmp_path, stack, door, joined):
     desk, server = door
     site = joined(lay_out_kit(tmp_path / "kit", stack.credentials, server.address))

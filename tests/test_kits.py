@@ -2,10 +2,14 @@
 
 import io
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 import zipfile
 from datetime import timedelta
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -83,6 +87,37 @@ def test_every_text_of_the_kit_names_the_flwr_that_runs_here():
     texts += kit_files.ways("a:1", 0, 1).values()
     named = {found for text in texts for found in re.findall(r"flwr==([0-9.]+)\.\*", text)}
     assert named == {wanted}
+
+
+def test_the_manual_the_kit_and_the_page_name_the_same_commands():
+    manual = (Path(__file__).parent.parent / "docs" / "site.md").read_text()
+    ways, files = kit_files.ways("a:1", 0, 1), dict(kit_files.programs())
+    for name in ("kit", "systemd", "docker", "own_key"):
+        assert ways[name] in manual
+    for name, file in (("kit", "README.txt"), ("docker", "Dockerfile")):
+        bare = "\n".join(line.strip("# ") for line in files[file].decode().splitlines())
+        assert "\n".join(line.strip() for line in ways[name].splitlines()) in bare
+
+
+def test_a_key_made_by_the_shown_command_is_taken(kits, ada, tmp_path):
+    command = kits.ways(ada.id, by=person("ada"))["own_key"]
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True)
+    kits.accept_key(ada.id, (tmp_path / "site.key.pub").read_text(), by=person("ada"))
+
+
+def test_systemd_understands_the_unit(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd here")
+    python = tmp_path / "federation" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    text = kit_files.ways("a:1", 0, 1)["unit"]
+    assert text.count("%h/federation") == 2
+    unit = tmp_path / "blossomtune-site.service"
+    unit.write_text(text.replace("%h", str(tmp_path)))
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert "blossomtune-site.service" not in checked.stderr, checked.stderr
 
 
 def test_taking_a_kit_and_joining_are_told_and_written_down(kits, ada, database):

@@ -60,7 +60,8 @@ def ways(address: str, partition_id: int, partitions: int) -> Mapping[str, str]:
     """How a site can be run: name → lines to paste, or the text of a file.
 
     `kit`, `systemd` and `docker` are typed in the folder of the kit; `unit` and `dockerfile` are
-    files in it. `own_key` makes a key by hand, `plain` runs Flower with it and needs `ca.pem`.
+    files in it. `own_key` makes a key by hand, `plain` runs Flower with it, beside the
+    kit's `ca.pem`.
     """
     folder = resources.files("blossomtune_gradio.site")
     return {

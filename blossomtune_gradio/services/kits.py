@@ -170,10 +170,6 @@ class KitService:
             partitions = self._options.partitions(session)
             return kit_files.ways(self._fleet_address(), row.partition_id or 0, partitions)
 
-    def ca_certificate(self) -> bytes:
-        """`ca.pem`, for those who run Flower without the kit. It is public."""
-        return self._credentials.ca_cert.read_bytes()
-
     def _welcomed(
         self, session: Session, token: str, key: SiteKey | None
     ) -> tuple[Participant, NodeKey | None]:

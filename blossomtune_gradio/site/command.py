@@ -66,11 +66,15 @@ def failing(sentence: str) -> str:
 
 
 def looked_at(site: Site, *, token: bool) -> list[Check]:
-    way = Way(site)
+    way, found = Way(site), look_here(site)
+    key_is_good = passed(found, "key")
     try:
-        return [*look_here(site), *up_to_first_fault(way.steps(token=token))]
+        found += up_to_first_fault(way.steps(token=token and key_is_good))
     finally:
         way.close()
+    if token and not key_is_good:
+        found.append(Check("token", SKIP, "needs what key looks at."))
+    return found
 
 
 def passed(found: list[Check], name: str) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
+import socket
 import ssl
 import stat
 import sys
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .kit import Site, existing_key
-from .programs import free_port, supernode_program
+from .programs import supernode_program
 from .words import Problem
 
 PASS, WARN, FAIL, SKIP = "PASS", "WARN", "FAIL", "SKIP"
@@ -162,7 +163,10 @@ def key(site: Site) -> str:
             f"Other users of this machine can use {site.key} (its mode is {mode:04o}).",
             f'run: chmod 600 "{site.key}"',
         )
-    existing_key(site)
+    try:
+        existing_key(site)
+    except ImportError:  # cryptography comes with flwr
+        raise Doubt("site.key cannot be looked into without flwr.", "see flwr.") from None
     return "site.key is there, and only you can read it."
 
 
@@ -213,11 +217,12 @@ def is_path(name: str, value: str) -> bool:
 
 def loopback(_site: Site) -> str:
     try:
-        free_port()
+        with socket.create_server(("127.0.0.1", 0)) as one:
+            socket.create_connection(one.getsockname(), 2).close()
     except OSError as error:
+        why = error.strerror or str(error)
         raise Fault(
-            f"No program can listen on 127.0.0.1 here ({error.strerror}), which Flower needs for "
-            "its own parts.",
+            f"No program can be reached on 127.0.0.1 here ({why}); Flower's own parts need that.",
             "switch the loopback interface on (ip link set lo up), or loosen what confines us.",
         ) from None
     return "a port on 127.0.0.1 is free for Flower's own parts."

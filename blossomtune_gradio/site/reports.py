@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import sys
 import threading
 import time
 from collections import deque
@@ -97,9 +98,14 @@ def last_lines(lines: list[str], most: int) -> str:
 def without_paths(site: Site, sentence: str) -> str:
     """The sentence without the names of our folders."""
     values = [v for v in site.node_config.values() if isinstance(v, str) and len(v) > 1]
-    for secret, word in ((str(site.folder), "(kit)"), *((v, "(data)") for v in values)):
-        sentence = sentence.replace(secret, word)
-    return sentence.replace(str(Path.home()), "~") if Path.home() != Path("/") else sentence
+    ours = {
+        sys.executable: "(python)",
+        str(site.folder): "(kit)",
+        **dict.fromkeys(values, "(data)"),
+    }
+    for path in sorted(ours, key=len, reverse=True):
+        sentence = sentence.replace(path, ours[path])
+    return sentence
 
 
 def versions() -> dict[str, str]:
