@@ -67,6 +67,7 @@ def timed(action: Callable[[], object], page: Page, done: str) -> float:
 def actions(page: Page) -> dict[str, float]:
     """Seconds of a search, of the next page, and of approving a whole page."""
     found = "document.querySelector('#people-range').textContent.endsWith('of {}')"
+    page.locator("#bulk-clear").click()
     page.locator("#chip-confirmed").click()
     waiting = page.locator("#chip-confirmed .bt-count").inner_text()
     page.wait_for_function(found.format(waiting))
@@ -75,8 +76,8 @@ def actions(page: Page) -> dict[str, float]:
         "search": timed(
             lambda: box.fill("hospital 17"),
             page,
-            "[...document.querySelectorAll('#participants tbody tr')].every("
-            "(row) => row.textContent.includes('Hospital 17'))",
+            "(rows => rows.length && rows.every(row => row.textContent.includes('Hospital 17')))"
+            "([...document.querySelectorAll('#participants tbody tr')])",
         )
     }
     timed(lambda: box.fill(""), page, found.format(waiting))
