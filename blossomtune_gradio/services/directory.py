@@ -191,7 +191,7 @@ def _person(row: Participant, keys: list[NodeKey], look: Look) -> Person:
 
 def _counts(session: Session) -> dict[str, int]:
     query = select(Participant.status_word, func.count()).group_by(Participant.status_word)
-    found = dict(row.tuple() for row in session.execute(query))
+    found = {str(row[0]): int(row[1]) for row in session.execute(query)}
     return {status.value: found.get(status.value, 0) for status in Status}
 
 
