@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from types import MappingProxyType
 
 from filelock import FileLock, Timeout
@@ -20,6 +21,8 @@ from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
+from blossomtune_gradio.services.decisions import Decisions
+from blossomtune_gradio.services.directory import Directory
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
 from blossomtune_gradio.services.mail_templates import Templates
@@ -31,7 +34,9 @@ from blossomtune_gradio.services.overview import Overview
 from blossomtune_gradio.services.participants import ParticipantService
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
+from blossomtune_gradio.services.site_reports import SiteReports
 from blossomtune_gradio.services.sites import SiteService
+from blossomtune_gradio.services.traffic import Traffic
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 
@@ -83,7 +88,15 @@ class Application:
         self.federation = FederationService(
             settings, self.options, self.logs, self.credentials, environment, self._wake
         )
-        self.sites = SiteService(self.database, self.federation, self.logs)
+        self.traffic = Traffic()
+        self.sites = SiteService(
+            self.database,
+            self.federation,
+            self.logs,
+            self.outbox,
+            self.traffic,
+            timedelta(minutes=settings.site_lost_minutes),
+        )
         self._runner = Runner(
             self.database,
             self.apps,
@@ -98,14 +111,18 @@ class Application:
         self.participants = ParticipantService(
             self.database, settings, self.options, self.outbox, self._wake
         )
+        self.decisions = Decisions(self.participants)
+        self.directory = Directory(self.database, self.options, self.sites)
         self.kits = KitService(
             self.database,
             settings,
             self.options,
+            self.outbox,
             self.credentials,
             self.fleet_address,
             self._wake,
         )
+        self.site_reports = SiteReports(self.database)
         self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
 
     def open(self) -> None:

@@ -110,6 +110,9 @@ class Settings:
     join_token_hours: float = 24.0
     """Hours for which the one-time token in a kit can be used."""
 
+    site_lost_minutes: float = 10.0
+    """Minutes an approved site may be away before its owner is mailed that it is lost."""
+
     site_preload: str = "torch,transformers.models.bert.modeling_bert,flwr_datasets.partitioner"
     """Modules a site imports once instead of once per message, by commas; missing ones are fine."""
 
@@ -132,6 +135,7 @@ class Settings:
         _require("max_participants", self.max_participants >= 1, "at least 1")
         _require("partitions", 1 <= self.partitions <= 100_000, "between 1 and 100000")
         _require("join_token_hours", self.join_token_hours > 0, "more than 0")
+        _require("site_lost_minutes", self.site_lost_minutes > 0, "more than 0")
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
         _require("session_hours", self.session_hours > 0, "more than 0")
         self._check_sign_in()

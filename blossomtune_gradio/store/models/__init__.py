@@ -19,6 +19,7 @@ from blossomtune_gradio.store.models.people import (
     RolePin,
     SignIn,
     SiteReport,
+    folded,
 )
 from blossomtune_gradio.store.models.runs import RUN_MOVES, MetricPoint, Run, RunStatus
 
@@ -41,5 +42,6 @@ __all__ = [
     "RunStatus",
     "SignIn",
     "SiteReport",
+    "folded",
     "now",
 ]

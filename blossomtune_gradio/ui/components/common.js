@@ -65,6 +65,12 @@ const onPulse = (hear) => {
   document.dispatchEvent(new CustomEvent("blossom:listening"));
 };
 
+// The Join page's own: where the visitor stands, told by the part that asks for it.
+const onStanding = (hear) => {
+  document.addEventListener("blossom:standing", (event) => hear(event.detail));
+  document.dispatchEvent(new CustomEvent("blossom:ask-standing"));
+};
+
 // Something was done here: who shows it need not wait for the next turn.
 const changed = () => document.dispatchEvent(new CustomEvent("blossom:changed"));
 
@@ -84,6 +90,10 @@ const ago = (moment, now) => {
   return new Date(moment).toLocaleDateString();
 };
 const clock = (moment) => (moment ? new Date(moment).toLocaleTimeString([], { hour12: false }) : "");
+
+// Date and time as people write them here: "25 Nov, 08:20".
+const moment = (when) =>
+  new Date(when).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
 
 // One child of `parent` per item, found again by its key; `fill` updates it.
 const each = (parent, items, key, create, fill) => {
