@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.settings import Settings
-from blossomtune_gradio.site.kit import Site
+from blossomtune_gradio.site.kit import Site, existing_key, read_site
 from blossomtune_gradio.site.network import judged_clock
 from blossomtune_gradio.site.preflight import Fault
 from blossomtune_gradio.site.reports import last_lines, without_paths
@@ -349,24 +349,40 @@ def a_folder_of_somebody_else(machine: Machine) -> None:
 def an_expired_token(machine: Machine) -> None:
     with machine.app.database.write() as session:
         session.get_one(Participant, machine.participant.id).token_expires_at = now()
-    machine.expected = {"token": r"has expired\. Fix: Get a new kit"}
+    machine.expected = {"token": r"has expired\..*Fix: Get a new kit"}
 
 
 def a_used_token(machine: Machine) -> None:
     token = tomllib.loads((machine.kit / "site.toml").read_text())["token"]
     machine.app.kits.join(token, fresh_key())
-    machine.expected = {"token": r"used with another key\. Fix: Keep site\.key, or get a new kit"}
+    machine.expected = {"token": r"used with another key\. .*Fix: Get a new kit"}
 
 
 def a_replaced_kit(machine: Machine) -> None:
     token_of(machine.app.kits.make(machine.participant.id, by=ADMIN))
-    machine.expected = {"token": r"not valid \(any more\)\. Fix: Get a new kit"}
+    machine.expected = {"token": r"not valid \(any more\)\..*Fix: Get a new kit"}
 
 
 def a_refused_key(machine: Machine) -> None:
     private = ed25519.Ed25519PrivateKey.generate()
     make_key(machine, private)
-    machine.expected = {"token": r"needs an ECDSA public key.*Fix: Make one"}
+    machine.expected = {"token": r"needs an ECDSA public key.*Fix: Move site\.key away"}
+
+
+def a_revoked_site(machine: Machine) -> None:
+    make_key(machine)
+    (machine.kit / "site.key").chmod(0o600)
+    site = read_site(machine.kit)
+    machine.app.kits.join(site.token, existing_key(site))
+    machine.app.participants.revoke(machine.participant.id, by=ADMIN, reason="contract ended")
+    machine.expected = {
+        "token": r"was revoked by an admin on \S+\. Reason: contract ended Fix: Ask the admin"
+    }
+
+
+def a_setting_flower_cannot_take(machine: Machine) -> None:
+    machine.write(node_config={"no names with blanks": 1})
+    machine.expected = {"data": r"node_config\.no names .*Fix: Names consist of letters"}
 
 
 FAULTS: list[Callable[[Machine], None]] = [
@@ -398,6 +414,8 @@ FAULTS: list[Callable[[Machine], None]] = [
     a_used_token,
     a_replaced_kit,
     a_refused_key,
+    a_revoked_site,
+    a_setting_flower_cannot_take,
 ]
 
 
@@ -465,6 +483,14 @@ def test_a_machine_that_is_ready_is_told_so_and_nothing_is_used_up(machine):
     assert all(check["ok"] for check in report.report["checks"])
     assert report.report["versions"]["flwr"]
     assert str(machine.kit) not in repr(report.report)
+
+
+def test_an_empty_data_folder_is_a_doubt_and_stops_nothing(machine):
+    (machine.kit / "data").mkdir()
+    machine.write(node_config={"data": str(machine.kit / "data")})
+    ended = machine.check()
+    assert ended.returncode == 0
+    assert re.search(r"WARN data: .* is empty\. Fix: ", ended.stdout)
 
 
 def test_a_good_proxy_is_used(machine, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from .kit import Site, existing_key, fingerprint, public_key, read_site
 from .member import Member
 from .network import Way
-from .preflight import FAIL, PASS, SKIP, Check, look, look_here, up_to_first_fault
+from .preflight import FAIL, PASS, SKIP, Check, look_here, up_to_first_fault
 from .reports import Reports
 from .words import FIX_HERE, STOPPED, Problem, echo, say
 
@@ -45,8 +45,7 @@ def check(folder: Path) -> int:
     try:
         site = read_site(folder)
     except Problem as problem:
-        said = str(problem)
-        echo(f"{look('kit', lambda: failing(said)).line()}\n")
+        echo(f"{FAIL} kit: {problem.sentence} Fix: {problem.fix}\n")
         return FIX_HERE
     found = looked_at(site, token=True)
     for one in found:
@@ -59,10 +58,6 @@ def check(folder: Path) -> int:
         return FIX_HERE
     echo(f"Ready: the way to {site.superlink} is open. Now run join.py without --check.\n")
     return STOPPED
-
-
-def failing(sentence: str) -> str:
-    raise Problem(sentence)
 
 
 def looked_at(site: Site, *, token: bool) -> list[Check]:

@@ -74,17 +74,19 @@ def read_site(folder: Path) -> Site:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Problem(f"{path} cannot be read ({error.strerror}). Unpack the whole kit.") from None
+        raise Problem(
+            f"{path} cannot be read ({error.strerror}).", "Unpack the whole kit."
+        ) from None
     except ValueError as error:
-        raise Problem(f"{path} is damaged ({error}). Get a new kit.") from None
+        raise Problem(f"{path} is damaged ({error}).", "Get a new kit.") from None
     names = {name for name in Site.__dataclass_fields__ if name != "folder"}
     missing = sorted(names - _OPTIONAL - set(values))
     if missing:
-        raise Problem(f"{path} lacks {', '.join(missing)}. Get a new kit.")
+        raise Problem(f"{path} lacks {', '.join(missing)}.", "Get a new kit.")
     for name in names & set(values):
         kind = _KINDS.get(name, str)
         if not isinstance(values[name], kind):
-            raise Problem(f"{name} in {path} must be a {kind.__name__}. Correct it.")
+            raise Problem(f"{name} in {path} must be a {kind.__name__}.", "Correct it.")
     with suppress(OSError):
         path.chmod(0o600)  # it holds the token
     return Site(folder=folder, **{name: values[name] for name in names & set(values)})
@@ -106,7 +108,9 @@ def public_key(site: Site) -> str:
     try:
         write_private(site.key, pem)
     except OSError as error:
-        raise Problem(f"{site.key} cannot be written ({error.strerror}).") from None
+        raise Problem(
+            f"{site.key} cannot be written ({error.strerror}).", "Correct the rights of its folder."
+        ) from None
     say(f"Made your key {site.key}. It stays here; keep it, it is your site's identity.")
     return existing_key(site)
 
@@ -119,9 +123,11 @@ def existing_key(site: Site) -> str:
     try:
         loaded = form.load_ssh_private_key(site.key.read_bytes(), None)
     except OSError as error:
-        raise Problem(f"{site.key} cannot be read ({error.strerror}).") from None
+        raise Problem(
+            f"{site.key} cannot be read ({error.strerror}).", "Correct its rights."
+        ) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase
-        raise Problem(f"{site.key} is damaged. Move it away and get a new kit.") from None
+        raise Problem(f"{site.key} is damaged.", "Move it away and get a new kit.") from None
     return (
         loaded.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
     )

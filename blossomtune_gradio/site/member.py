@@ -169,7 +169,8 @@ class Member:
         try:
             return Child(name, argv, child_environment(self._site), self._reports.hear)
         except OSError as error:
-            raise Problem(f"{argv[0]} cannot be started ({error.strerror}).") from None
+            sentence = f"{argv[0]} cannot be started ({error.strerror})."
+            raise Problem(sentence, "Run join.py --check.") from None
 
     def _secret(self) -> str:
         """What SuperNode and executor share, so that no other user here can take our tasks."""
@@ -213,8 +214,8 @@ def still_refused(seconds: float) -> None:
     """Raises Problem when Flower has been refusing the node for too long."""
     if seconds > STILL_ONLINE_SECONDS:
         raise Problem(
-            f"Flower has refused this site for {STILL_ONLINE_SECONDS} s. If the same site.key is "
-            "in use on another machine, stop it there; otherwise ask the admin.",
+            f"Flower has refused this site for {STILL_ONLINE_SECONDS} s.",
+            "If the same site.key is in use on another machine, stop it there; else ask the admin.",
             REFUSED,
         )
 
@@ -235,5 +236,5 @@ def only_one(site: Site) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Problem(f"join.py runs already in {site.folder}. Stop it first.") from None
+            raise Problem(f"join.py runs already in {site.folder}.", "Stop it first.") from None
         yield

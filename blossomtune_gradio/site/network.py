@@ -196,9 +196,6 @@ class Way:
             answer = ask_whether_welcome(site, existing_key(site) if site.key.exists() else "")
         except Unreachable as error:
             raise Fault(str(error), "try again later.", passing=True) from None
-        except Problem as problem:
-            sentence, _, fix = str(problem).partition(". ")
-            raise Fault(f"{sentence}.", fix or "ask the admin.") from None
         return f"the server knows us as {answer.get('site', site.site)} and takes our token."
 
 
@@ -236,7 +233,8 @@ def address(url: str, default: int) -> tuple[str, int]:
         return parts.hostname or "", parts.port or default
     except ValueError as error:
         raise Problem(
-            f"An address cannot be read ({error}). Correct join_url in site.toml, or HTTPS_PROXY."
+            f"An address cannot be read ({error}).",
+            "Correct join_url in site.toml, or HTTPS_PROXY.",
         ) from None
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .kit import Site, existing_key
-from .programs import supernode_program
+from .programs import node_config, supernode_program
 from .words import Problem
 
 PASS, WARN, FAIL, SKIP = "PASS", "WARN", "FAIL", "SKIP"
@@ -63,8 +63,7 @@ def look(name: str, at: Callable[[], str]) -> Check:
     except Fault as fault:
         return Check(name, FAIL, f"{fault.sentence} Fix: {fault.fix}", stops=not fault.passing)
     except Problem as problem:
-        sentence, _, fix = str(problem).partition(". ")
-        return Check(name, FAIL, f"{sentence}. Fix: {fix}" if fix else sentence, stops=True)
+        return Check(name, FAIL, f"{problem.sentence} Fix: {problem.fix}", stops=True)
 
 
 def look_here(site: Site) -> list[Check]:
@@ -190,7 +189,8 @@ def disk(site: Site) -> str:
 
 
 def data(site: Site) -> str:
-    """Whether what node_config names as a path can be read."""
+    """Whether Flower takes node_config, and what it names as a path can be read."""
+    node_config(site, {"partition_id": 0, "num_partitions": 1})
     paths = {
         name: value
         for name, value in site.node_config.items()

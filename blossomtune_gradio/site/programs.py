@@ -153,7 +153,7 @@ def supernode_program() -> str:
     beside = Path(sys.executable).parent / "flower-supernode"
     found = str(beside) if beside.exists() else shutil.which("flower-supernode")
     if found is None:
-        raise Problem("flower-supernode is not found. Activate the environment that has flwr.")
+        raise Problem("flower-supernode is not found.", "Activate the environment that has flwr.")
     return found
 
 
@@ -170,8 +170,8 @@ def node_config(site: Site, answer: dict[str, Any]) -> str:
 def toml_value(key: str, value: object) -> str:
     if not _NODE_KEY.fullmatch(key) or not isinstance(value, str | int | float):
         raise Problem(
-            f"node_config.{key} in site.toml cannot be used. Names consist of letters, digits, - "
-            "and _; values are texts, numbers, true or false."
+            f"node_config.{key} in site.toml cannot be used.",
+            "Names consist of letters, digits, - and _; values are texts, numbers, true or false.",
         )
     if isinstance(value, str):  # Flower's pattern ends a text at its first quotation mark
         return '"' + json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022") + '"'

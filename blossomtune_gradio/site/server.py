@@ -63,7 +63,8 @@ def post(site: Site, url: str, content: dict[str, Any]) -> dict[str, Any]:
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise Problem(
                 f"{url} answers with a certificate that ca.pem does not vouch for "
-                f"({reason.verify_message}). Check the address, then the clock of this machine."
+                f"({reason.verify_message}).",
+                "Check the address, then the clock of this machine.",
             ) from None
         raise Unreachable(f"{url} does not answer ({reason})") from None
 
@@ -98,4 +99,4 @@ def refused(status: int, detail: str) -> NoReturn:
     if status in _LATER:
         raise Unreachable(detail)
     code = REVOKED if status == 403 else REFUSED
-    raise Problem(f"{detail} {_ADVICE.get(status, '')}".strip(), code)
+    raise Problem(detail, _ADVICE.get(status, "Ask the admin of the federation."), code)

@@ -11,9 +11,9 @@ STOPPED, REFUSED, FIX_HERE, REVOKED = 0, 1, 2, 3  # exit codes
 class Problem(Exception):
     """Cannot go on. The message says why and what to do; `code` is the exit code."""
 
-    def __init__(self, message: str, code: int = FIX_HERE) -> None:
-        super().__init__(message)
-        self.code = code
+    def __init__(self, sentence: str, fix: str, code: int = FIX_HERE) -> None:
+        super().__init__(f"{sentence} {fix}".strip())
+        self.sentence, self.fix, self.code = sentence, fix, code
 
 
 class Unreachable(Exception):
