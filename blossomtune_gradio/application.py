@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
 from blossomtune_gradio.services.metrics import MetricService
@@ -61,7 +61,7 @@ class Application:
         )
         self.database = Database(settings.database)
         self.logs = LogStore(settings.data_dir / "logs")
-        self.apps = AppCatalogue(settings.flower_apps_dir)
+        self.apps = AppService(settings.flower_apps_dir, self.database)
         self.options = Options(self.database, settings)
         self.outbox = Outbox(self.database)
         self.metrics = MetricService(self.database)

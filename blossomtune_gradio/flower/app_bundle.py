@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from flwr.cli.build import build_fab_from_files
 from flwr.cli.utils import AppPathDepthError
@@ -38,6 +39,9 @@ class Bundle:
 
     hash: str = ""
     size: int = 0
+
+
+Packed: TypeAlias = tuple[Bundle, dict[str, bytes], list[Finding]]
 
 
 def travels(name: str) -> bool:

@@ -133,8 +133,7 @@ def _given(node: ast.Call, name: str, value: object) -> bool:
 def _has_default(call: _Call) -> bool:
     arguments = call.node.args
     return (
-        isinstance(call.node.func, ast.Attribute)
-        and call.node.func.attr == "get"
+        call.name.endswith("node_config.get")
         and len(arguments) == 2
         and isinstance(arguments[0], ast.Constant)
         and arguments[0].value in _NODE_KEYS

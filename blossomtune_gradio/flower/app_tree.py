@@ -1,7 +1,8 @@
 """All that lies in an app's folder, seen in one bounded walk, and the one way to read a file of it.
 
 Whatever is hostile about a folder ends here: links are seen and never followed, pipes, sockets and
-devices are never opened, and walk and files have limits. Nothing is imported or unpacked.
+devices are never opened, and walk and files have limits. Nothing is imported or unpacked. Limit:
+`.git` is not walked; should a Python file lie in it, Flower would bundle that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Kind: TypeAlias = Literal["file", "folder", "link", "special"]
 
 MOST_ENTRIES = 5000  # files and folders; more is data or an environment in the wrong place
 DEEPEST = 20  # folders in each other
-_SKIPPED = frozenset({".git", "__pycache__", ".venv", ".flwr"})  # never bundled by Flower
+_SKIPPED = frozenset({".git", "__pycache__"})
+_SKIPPED_AT_TOP = _SKIPPED | {".venv", ".flwr"}  # Flower leaves them out just there
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -109,7 +111,7 @@ class AppTree:
         try:
             with os.scandir(self.root / folder) as found:
                 for entry in found:
-                    if entry.name in _SKIPPED:
+                    if entry.name in (_SKIPPED if folder else _SKIPPED_AT_TOP):
                         continue
                     name = f"{folder}/{entry.name}" if folder else entry.name
                     try:
