@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
+from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.decisions import Decisions
 from blossomtune_gradio.services.directory import Directory
 from blossomtune_gradio.services.federation import FederationService
@@ -71,7 +71,7 @@ class Application:
         )
         self.database = Database(settings.database)
         self.logs = LogStore(settings.data_dir / "logs")
-        self.apps = AppCatalogue(settings.flower_apps_dir)
+        self.apps = AppService(settings.flower_apps_dir, self.database)
         self.accounts = AccountService(self.database, settings)
         self.options = Options(self.database, settings)
         self.mailer = Mailer(self.database, post, self._tell)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.ui.apps import build_apps
 from blossomtune_gradio.ui.components import heading, needs, part
 from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
@@ -24,6 +25,7 @@ def build_runs(app: Application, guard: Guard) -> None:
     with gr.Column(elem_classes="bt-card", elem_id="runs-card"):
         heading("Runs")
         _runs(app, guard)
+    build_apps(app, guard)
 
 
 def _runs(app: Application, guard: Guard) -> None:
