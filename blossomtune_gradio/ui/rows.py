@@ -6,15 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blossomtune_gradio.services.sites import Site
-from blossomtune_gradio.store.models import PARTICIPANT_MOVES, Mail, Participant, Run, RunStatus
+from blossomtune_gradio.store.models import PARTICIPANT_MOVES, Mail, Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 
-_RUN_TONES = {
-    RunStatus.COMPLETED: "good",
-    RunStatus.FAILED: "bad",
-    RunStatus.LOST: "bad",
-    RunStatus.STOPPED: "off",
-}
 _STATUS_TONES = {Status.APPROVED: "good", Status.CONFIRMED: "busy"}
 _PRESENCE = {  # Flower's word: (ours, tone)
     "online": ("online", "good"),
@@ -24,22 +18,6 @@ _PRESENCE = {  # Flower's word: (ours, tone)
 }
 _ORDER = [Status.CONFIRMED, Status.REQUESTED, Status.APPROVED]  # who waits for us comes first
 _DECISIONS = {"approve": Status.APPROVED, "deny": Status.DENIED, "revoke": Status.REVOKED}
-
-
-def run_row(run: Run, why: str) -> dict[str, Any]:
-    """One run; `why` is what it waits for or how it ended."""
-    return {
-        "id": run.id,
-        "name": run.name,
-        "app": run.app,
-        "status": run.status.value,
-        "tone": _RUN_TONES.get(run.status, "busy"),
-        "round": run.round,
-        "rounds": run.rounds,
-        "started": iso(run.started_at or run.created_at),
-        "cause": why,
-        "can_stop": not run.status.is_end,
-    }
 
 
 def participant_row(person: Participant, site: Site | None) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.identity import Role, require
+from blossomtune_gradio.services.run_book import source_of
 from blossomtune_gradio.web.login import current_user
 
 
@@ -59,6 +61,19 @@ def page_router(app: Application) -> APIRouter:
                 "Cache-Control": "no-store",
             },
         )
+
+    @router.get("/download/run/{run_id}/log")
+    def run_log(run_id: int, request: Request) -> Response:
+        user = current_user(request)
+        require(user, Role.RESEARCHER, "download the log of a run")
+        run = app.runs.get(run_id, user)
+        name = re.sub(r"[^A-Za-z0-9]+", "-", run.name).strip("-").lower() or "run"
+        headers = {
+            "Content-Disposition": f'attachment; filename="run-{run_id}-{name}.log"',
+            "Cache-Control": "no-store",
+        }
+        lines = app.logs.all_lines(source_of(run_id))
+        return StreamingResponse(lines, media_type="text/plain; charset=utf-8", headers=headers)
 
     return router
 
