@@ -35,7 +35,7 @@ const fill = (row, run) => {
   const [head, wait] = row.children;
   const [lamp, title, buttons] = head.children;
   light(lamp, run.tone, run.place ? `queued, ${run.place}.` : run.stopping ? "stopping" : run.status);
-  const rounds = run.rounds ? `round ${run.round} of ${run.rounds}` : run.round ? `round ${run.round}` : "";
+  const rounds = run.rounds && run.round ? `round ${run.round} of ${run.rounds}` : run.round ? `round ${run.round}` : "";
   const since = run.started ? `for ${span(seconds(run.started, now))}` : `deployed ${ago(run.created, now)}`;
   put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, since].filter(Boolean).join("  ·  "));
   const [up, down, stop] = buttons.children;
