@@ -87,7 +87,8 @@ def _acting(app: Application, guard: Guard) -> Readers:
                 user,
                 name=sent.text(asked, "name"),
                 config=changed,
-                partitions=sent.typed_number(asked, "partitions", "The number of partitions"),
+                partitions=sent.typed_number(asked, "partitions", "The number of partitions")
+                or None,
                 key=sent.text(asked, "key")[:64] or None,
                 limits=_limits(asked),
                 tags=_tags(asked),
