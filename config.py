@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.settings import Settings
 
 PREFIX = "BLOSSOMTUNE_"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 # What programs must find before they are imported: no telemetry, no version check.
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -21,8 +23,14 @@ QUIET = {
 }
 
 
-def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+def load(
+    environ: Mapping[str, str] | None = None,
+    instead: Mapping[str, Any] = _NOTHING,
+    **overrides: Any,
+) -> Settings:
     """Build the settings; `overrides` (from the command line) win over the environment.
+
+    `instead` has values that take the place of our defaults.
 
     Raises:
         SettingsError: a variable is unknown or has a value that cannot be used.
@@ -36,7 +44,9 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
             f"Known: {', '.join(PREFIX + name.upper() for name in known)}."
         )
     values = {name: _typed(name, given[name]) for name in known if given.get(name)}
-    return Settings(**(values | {k: v for k, v in overrides.items() if v is not None}))
+    return Settings(
+        **(dict(instead) | values | {k: v for k, v in overrides.items() if v is not None})
+    )
 
 
 def prepare_environment(settings: Settings) -> None:

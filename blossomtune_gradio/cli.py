@@ -74,7 +74,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    settings = config.load(port=arguments.port, data_dir=arguments.data_dir or DEMO_DIR)
+    settings = config.load(
+        instead={"data_dir": DEMO_DIR}, port=arguments.port, data_dir=arguments.data_dir
+    )
     config.prepare_environment(settings)
     from blossomtune_gradio.demo.show import Show, Wishes
     from blossomtune_gradio.demo.view import DemoView
