@@ -18,8 +18,10 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
+from blossomtune_gradio.services.alerts import AlertService
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.decisions import Decisions
 from blossomtune_gradio.services.directory import Directory
@@ -32,11 +34,17 @@ from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.overview import Overview
 from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.presets import PresetService
+from blossomtune_gradio.services.run_book import RunBook
+from blossomtune_gradio.services.run_history import RunHistory
+from blossomtune_gradio.services.run_worker import Tools
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
 from blossomtune_gradio.services.site_reports import SiteReports
 from blossomtune_gradio.services.sites import SiteService
 from blossomtune_gradio.services.traffic import Traffic
+from blossomtune_gradio.services.webhook_address import AddressGuard
+from blossomtune_gradio.services.webhooks import WebhookService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 
@@ -88,6 +96,10 @@ class Application:
         self.federation = FederationService(
             settings, self.options, self.logs, self.credentials, environment, self._wake
         )
+        self.webhooks = WebhookService(
+            self.database, self.logs, AddressGuard(settings.webhook_networks)
+        )
+        self.alerts = AlertService(self.database, self.outbox, self.webhooks)
         self.traffic = Traffic()
         self.sites = SiteService(
             self.database,
@@ -96,18 +108,13 @@ class Application:
             self.outbox,
             self.traffic,
             timedelta(minutes=settings.site_lost_minutes),
+            self.alerts.site_lost,
         )
-        self._runner = Runner(
-            self.database,
-            self.apps,
-            self.federation,
-            self.metrics,
-            self.logs,
-            environment,
-            settings.data_dir / "runs",
-            self.sites,
-        )
-        self.runs = RunService(self.database, self.options, self.apps, self._runner)
+        book = RunBook(self.database, self.logs, self.alerts)
+        self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
+        self.runs = RunService(book, self.options, self.apps, self._runner)
+        self.history = RunHistory(self.database, self.logs, settings.data_dir / "runs")
+        self.presets = PresetService(self.database, self.apps)
         self.participants = ParticipantService(
             self.database, settings, self.options, self.outbox, self._wake
         )
@@ -133,6 +140,7 @@ class Application:
         self.mailer.open()
         if warning := self.mail_warning:
             self._tell(f"WARNING: {warning}")
+        self.webhooks.open()
 
     def close(self, leave_running: bool = False) -> None:
         """End what was started here, or leave the child programs for the next start.
@@ -146,6 +154,7 @@ class Application:
             last.callback(self.database.close)
             last.callback(self.federation.close, leave_running)
             last.callback(self.sites.close)
+            last.callback(self.webhooks.close)
             last.callback(self._runner.close)
             last.callback(self.mailer.close)
 
@@ -168,6 +177,20 @@ class Application:
 
     def _tell(self, sentence: str) -> None:
         self.logs.append("blossomtune", [sentence])
+
+    def _run_tools(self, book: RunBook, environment: Mapping[str, str]) -> Tools:
+        return Tools(
+            book=book,
+            apps=self.apps,
+            federation=self.federation,
+            metrics=self.metrics,
+            logs=self.logs,
+            sites=self.sites,
+            box=MessageBox(self.federation.home / "superlink.db"),
+            environment=environment,
+            folder=self.settings.data_dir / "runs",
+            records=self.settings.data_dir / "processes",
+        )
 
     def _wake(self) -> None:
         """Something changed that others may wait for."""
