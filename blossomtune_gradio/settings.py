@@ -63,6 +63,12 @@ class Settings:
     ready_seconds: float = 60.0
     """Seconds the SuperLink has to become ready before its start counts as failed."""
 
+    run_slots: int = 1
+    """Number of runs that may be with Flower at the same time; the others wait in the queue."""
+
+    webhook_networks: str = ""
+    """Private networks that webhooks may reach all the same, by commas: `127.0.0.1,10.1.0.0/16`."""
+
     def __post_init__(self) -> None:
         for name in (
             "data_dir",
@@ -76,6 +82,8 @@ class Settings:
         _require("partitions", 1 <= self.partitions <= 100_000, "between 1 and 100000")
         _require("join_token_hours", self.join_token_hours > 0, "more than 0")
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
+        _require("run_slots", 1 <= self.run_slots <= 64, "between 1 and 64")
+        _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
         if not is_loopback(self.host):
             raise SettingsError(
                 f"BLOSSOMTUNE_HOST is {self.host!r}, but without a sign-in provider everybody who "
@@ -104,6 +112,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _are_networks(text: str) -> bool:
+    try:
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            ipaddress.ip_network(part, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _require(name: str, good: bool, wanted: str) -> None:
