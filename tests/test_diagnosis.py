@@ -9,8 +9,8 @@ from blossomtune_gradio.flower.diagnosis import (
     diagnose,
     program_cause,
     server_cause,
-    site_errors,
 )
+from blossomtune_gradio.flower.round_log import ErrorReply, RoundParser
 
 RECORDED = Path(__file__).parent / "recorded" / "faults"
 CHARITE = Who("Charité", "at Charité")
@@ -41,6 +41,12 @@ def recorded(name: str) -> tuple[str, list[str]]:
     return details.removeprefix("details: "), lines
 
 
+def site_errors(lines: list[str]) -> list[ErrorReply]:
+    parser = RoundParser()
+    events = [event for line in lines for event in parser.feed(line)]
+    return [event for event in events if isinstance(event, ErrorReply)]
+
+
 @pytest.mark.parametrize(("name", "code"), SERVER_FAULTS.items())
 def test_the_fault_of_a_serverapp_is_named_with_its_evidence(name, code):
     cause = server_cause(*recorded(name))
@@ -54,10 +60,10 @@ def test_the_fault_of_a_serverapp_is_named_with_its_evidence(name, code):
 def test_the_fault_of_a_site_is_named_with_the_site(name, code):
     _, lines = recorded(name)
     error = site_errors(lines)[0]
-    cause = diagnose(CHARITE, error.text)
+    cause = diagnose(CHARITE, error.reason)
     assert cause.code == code
     assert "Charité" in cause.text
-    assert int(error.node_id) > 0
+    assert error.node_id > 0
 
 
 def test_the_missing_package_is_named():

@@ -8,7 +8,7 @@ order and the first that fits wins, so the special ones stand before the general
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_EVIDENCE = 12  # lines on a card
@@ -34,14 +34,6 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class SiteError:
-    """An error reply, as the ServerApp logs it."""
-
-    node_id: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Who:
     """Whose output is judged; both words complete our sentences."""
 
@@ -52,7 +44,6 @@ class Who:
 
 
 SERVER = Who("The ServerApp", "on the server")
-_ERROR_REPLY = re.compile(r"> Received error in reply from node (\d{1,20}): (.*)")
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Warning|Replies)\b.*")
 _WRAPPED = re.compile(r"<class '([\w.]+)'>:<(.*)>$", re.DOTALL)  # an error reply's exception
 
@@ -201,25 +192,20 @@ _FAILED = "{who} failed: {0}"
 _LOOK = "The evidence shows where; correct the app {place}, then start the run again."
 
 
-def site_errors(lines: Iterable[str]) -> list[SiteError]:
-    """The error replies in a ServerApp's log, in order."""
-    found = (_ERROR_REPLY.search(line) for line in lines)
-    return [SiteError(hit[1], _spoken(hit[2])) for hit in found if hit]
-
-
-def diagnose(who: Who, text: str, evidence: Sequence[str] = ()) -> Cause:
+def diagnose(who: Who, said: str, evidence: Sequence[str] = ()) -> Cause:
     """The cause behind a message (an exception, an error reply, Flower's details).
 
     `evidence` is what to show; the message itself when there is none.
     """
+    text = spoken(said)
     shown = tuple(line[:_LONGEST] for line in list(evidence)[-MOST_EVIDENCE:]) or (text[:_LONGEST],)
     for rule in _RULES:
         if hit := rule.pattern.search(text):
             groups = [group for group in hit.groups() if group]
-            said = rule.sentence.format(*groups, who=who.name, place=who.place)
-            return Cause(rule.code, said, rule.advice.format(place=who.place), shown)
-    said = _FAILED.format(_short(text), who=who.name)
-    return Cause("exception", said, _LOOK.format(place=who.place), shown)
+            sentence = rule.sentence.format(*groups, who=who.name, place=who.place)
+            return Cause(rule.code, sentence, rule.advice.format(place=who.place), shown)
+    sentence = _FAILED.format(_short(text), who=who.name)
+    return Cause("exception", sentence, _LOOK.format(place=who.place), shown)
 
 
 def server_cause(details: str, lines: Sequence[str]) -> Cause:
@@ -269,7 +255,7 @@ def _short_path(line: str) -> str:
     return re.sub(r'File "[^"]*?/apps/([^"]+)"', r'File "\1"', line)
 
 
-def _spoken(text: str) -> str:
+def spoken(text: str) -> str:
     """`<class 'ValueError'>:<'…'>` as Python would print it."""
     if hit := _WRAPPED.search(text):
         name = hit[1].rpartition(".")[2]
