@@ -73,7 +73,14 @@ class RunFollower:
                 run = self._book.get(self.run_id)
                 if self._watcher.goes_on(run):
                     return None
-                return judged(fact, self._tally, wish_of(run))
+                return judged(
+                    fact,
+                    self._tally,
+                    wish_of(run),
+                    self._ledger.who,
+                    run.min_sites,
+                    self._book.incidents(run),
+                )
             self._ending.wait(_PAUSE)
         return None
 
