@@ -18,6 +18,7 @@ from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
 from blossomtune_gradio.services.metrics import MetricService
@@ -60,13 +61,20 @@ class Application:
             settings.data_dir / "certificates", [settings.fleet_name]
         )
         self.database = Database(settings.database)
+        self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
         self.apps = AppCatalogue(settings.flower_apps_dir)
         self.options = Options(self.database, settings)
         self.outbox = Outbox(self.database)
         self.metrics = MetricService(self.database)
         self.federation = FederationService(
-            settings, self.options, self.logs, self.credentials, environment, self._wake
+            settings,
+            self.options,
+            self.logs,
+            self.credentials,
+            environment,
+            self._wake,
+            self.audit,
         )
         self.sites = SiteService(self.database, self.federation, self.logs)
         self._runner = Runner(
@@ -95,6 +103,7 @@ class Application:
 
     def open(self) -> None:
         """Take over what still runs and go on with it."""
+        self.audit.open()
         self.federation.open()
         self.sites.open()
         self._runner.open()
@@ -109,6 +118,7 @@ class Application:
         with ExitStack() as last:  # in reverse; what fails to end keeps nothing else from ending
             last.callback(self._lock.release)
             last.callback(self.database.close)
+            last.callback(self.audit.close)
             last.callback(self.federation.close, leave_running)
             last.callback(self.sites.close)
             last.callback(self._runner.close)

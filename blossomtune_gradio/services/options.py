@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import InvalidInput, NotPossible
 from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.services.audit import record
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Option, Participant
 
 _PARTITIONS = "partitions"
 _SUPERLINK_PORT = "superlink port"
+SUPERLINK = "process:superlink"  # what the audit trail calls it
 
 
 class Options:
@@ -47,15 +49,21 @@ class Options:
                     f"{owners} approved site(s) split their data into {old} partitions. Revoke "
                     f"them first, or start the run with {old} partitions."
                 )
+            if total != old:
+                _note(session, by, _PARTITIONS, old, total)
             session.merge(Option(name=_PARTITIONS, value=str(total)))
 
     def superlink_port(self) -> int:
         """The loopback port of the SuperLink that should be up, 0 when none should."""
         return int(self._get(_SUPERLINK_PORT, "0"))
 
-    def remember_superlink(self, port: int) -> None:
-        """Keep the wish: up on this port, or (0) not at all."""
+    def remember_superlink(self, port: int, by: User, why: str = "") -> None:
+        """Keep the wish: up on this port, or (0) not at all; `why` is for the audit trail."""
         with self._database.write() as session:
+            old = int(self._get(_SUPERLINK_PORT, "0", session))
+            verb = "start" if port else "stop"
+            said = {"port": port, **({"why": why} if why else {})}
+            record(session, by, f"superlink.{verb}", SUPERLINK, before={"port": old}, after=said)
             session.merge(Option(name=_SUPERLINK_PORT, value=str(port)))
 
     def _get(self, name: str, default: str, session: Session | None = None) -> str:
@@ -64,3 +72,15 @@ class Options:
                 return self._get(name, default, own)
         row = session.get(Option, name)
         return default if row is None else row.value
+
+
+def _note(session: Session, by: User, name: str, old: int, new: int) -> None:
+    record(
+        session,
+        by,
+        "option.change",
+        f"option:{name}",
+        target_name=name,
+        before={"value": old},
+        after={"value": new},
+    )
