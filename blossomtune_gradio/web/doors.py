@@ -24,7 +24,10 @@ _GRADIO = re.compile(
     r"|/gradio_api/heartbeat/[\w-]+"
 )
 _FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
-_OURS = re.compile(r"/healthz|/api/v1/join|/download/kit/\d+")
+_OURS = re.compile(
+    r"/healthz|/api/v1/join|/download/kit/\d+"
+    r"|/download/audit\.(jsonl|csv)"
+)
 
 
 class Doors:

@@ -24,6 +24,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.ui.page import build_page, mount_options
 from blossomtune_gradio.web.doors import Doors
+from blossomtune_gradio.web.downloads import download_router
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.routes import bare_api, join_router, page_router
@@ -122,6 +123,7 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     api = bare_api()
     api.include_router(page_router(application))
     api.include_router(join_router(application))
+    api.include_router(download_router(application, current_user))
     guarded = Doors(_pages(application, api), _LOCAL_HOSTS)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blossomtune_gradio.application import Application
+from blossomtune_gradio.ui.admin.audit import build_audit
 from blossomtune_gradio.ui.admin.mails import build_mails
 from blossomtune_gradio.ui.admin.people import build_people
 from blossomtune_gradio.ui.admin.superlink import build_superlink
@@ -14,3 +15,4 @@ def build_admin(app: Application, guard: Guard) -> None:
     build_superlink(app, guard)
     build_people(app, guard)
     build_mails(app, guard)
+    build_audit(app, guard)
