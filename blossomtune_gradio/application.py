@@ -18,6 +18,7 @@ from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.accounts import AccountService
 from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
@@ -64,6 +65,7 @@ class Application:
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
         self.apps = AppCatalogue(settings.flower_apps_dir)
+        self.accounts = AccountService(self.database, settings)
         self.options = Options(self.database, settings)
         self.outbox = Outbox(self.database)
         self.metrics = MetricService(self.database)

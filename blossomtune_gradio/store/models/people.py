@@ -48,19 +48,19 @@ class Account(Base):
     username: Mapped[str]  # as the provider called them last; it may change
     name: Mapped[str] = mapped_column(default="")
     email: Mapped[str] = mapped_column(default="")  # only if the provider has verified it
-    organisations: Mapped[list[str]] = mapped_column(default=list)
+    organisations: Mapped[list[str]] = mapped_column(default=list)  # subjects: "hf-org:5678"
     is_researcher: Mapped[bool] = mapped_column(default=False)  # granted by an admin on the page
     first_seen: Mapped[datetime] = mapped_column(default=now)
     last_seen: Mapped[datetime] = mapped_column(default=now)
 
 
 class RolePin(Base):
-    """A name from the settings ("hf:ada") and the one account it stands for, since first seen."""
+    """A name from the settings and the one account or organisation it stands for, once seen."""
 
     __tablename__ = "role_pins"
 
-    entry: Mapped[str] = mapped_column(primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    entry: Mapped[str] = mapped_column(primary_key=True)  # "hf:ada", "hf-org:blossom-lab"
+    subject: Mapped[str]  # "hf:1234", "hf-org:5678": what the provider never gives to another
     pinned_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -26,11 +26,8 @@ def upgrade() -> None:
     op.create_table(
         "role_pins",
         sa.Column("entry", sa.String(), nullable=False),
-        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
         sa.Column("pinned_at", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_role_pins_account_id_accounts")
-        ),
         sa.PrimaryKeyConstraint("entry", name=op.f("pk_role_pins")),
     )
     op.create_table(
