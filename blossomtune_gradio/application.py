@@ -30,6 +30,7 @@ from blossomtune_gradio.services.participants import ParticipantService
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
 from blossomtune_gradio.services.sites import SiteService
+from blossomtune_gradio.services.tokens import TokenService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 
@@ -93,6 +94,7 @@ class Application:
         self.participants = ParticipantService(
             self.database, settings, self.options, self.outbox, self._wake
         )
+        self.tokens = TokenService(self.database)
         self.kits = KitService(
             self.database,
             settings,

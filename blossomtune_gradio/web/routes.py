@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.web.login import current_user
+from blossomtune_gradio.web.problems import answer_with_problems
 
 
 class JoinRequest(BaseModel):
@@ -67,21 +65,5 @@ def bare_api() -> FastAPI:
     """A FastAPI without any page of its own, which answers our errors as problem+json."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @api.exception_handler(BlossomError)
-    def expected(_: Request, error: BlossomError) -> JSONResponse:
-        return _problem(error.status, str(error))
-
-    @api.exception_handler(RequestValidationError)
-    def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        where = ", ".join(".".join(str(p) for p in e["loc"][1:]) or "body" for e in error.errors())
-        return _problem(422, f"The request cannot be read. Check: {where}.")
-
+    answer_with_problems(api)
     return api
-
-
-def _problem(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse(
-        {"title": HTTPStatus(status).phrase, "detail": sentence, "status": status},
-        status_code=status,
-        media_type="application/problem+json",
-    )

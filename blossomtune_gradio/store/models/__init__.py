@@ -37,6 +37,7 @@ from blossomtune_gradio.store.models.runs import (
     RunSite,
     RunStatus,
 )
+from blossomtune_gradio.store.models.tokens import ApiToken
 
 __all__ = [
     "LIVE",
@@ -45,6 +46,7 @@ __all__ = [
     "Account",
     "AlertKind",
     "AlertWish",
+    "ApiToken",
     "AuditEntry",
     "Base",
     "DeliveryStatus",

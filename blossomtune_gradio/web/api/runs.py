@@ -1,0 +1,127 @@
+"""Runs: queue, list, look, stop; their log, numbers and timeline."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import NotPossible
+from blossomtune_gradio.identity import User
+from blossomtune_gradio.store.models import Run
+from blossomtune_gradio.web.api.caller import Caller
+from blossomtune_gradio.web.api.logs import After, log_page
+from blossomtune_gradio.web.api.models import (
+    Before,
+    EventView,
+    Id,
+    Limit,
+    LogPage,
+    MetricView,
+    NewRun,
+    RunList,
+    RunView,
+    Word,
+)
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="The same key never makes two runs: send it again after a lost answer",
+    ),
+]
+_Status = Literal["queued", "submitted", "running", "completed", "failed", "stopped", "lost"]
+
+
+def router(app: Application, caller: Caller) -> APIRouter:
+    """`/runs`."""
+    made = APIRouter(tags=["runs"])
+    by = Annotated[User, Depends(caller)]
+
+    def view(run: Run, user: User) -> RunView:
+        return run_view(run, app.runs.why(run, user))
+
+    @made.post("/runs", status_code=201, summary="Queue a run")
+    def start(body: NewRun, user: by, key: Key = None) -> RunView:
+        run = app.runs.start(
+            body.app,
+            user,
+            name=body.name,
+            config=body.config,
+            partitions=body.partitions,
+            key=f"{user.id} {key}" if key else None,
+        )
+        if run.app != body.app or (body.name and run.name != " ".join(body.name.split())):
+            raise NotPossible(f"This Idempotency-Key made the run {run.name}. Use another key.")
+        return view(run, user)
+
+    @made.get("/runs", summary="The newest runs first")
+    def runs(
+        user: by,
+        status: Annotated[list[_Status] | None, Query(max_length=7)] = None,
+        app_name: Annotated[str, Query(alias="app", max_length=200)] = "",
+        text: Word = "",
+        before: Before = None,
+        limit: Limit = 50,
+    ) -> RunList:
+        found, rest = app.runs.search(
+            user, statuses=status or (), app=app_name, text=text, before=before, limit=limit
+        )
+        return RunList(runs=[view(run, user) for run in found], before=rest)
+
+    @made.get("/runs/{run_id}", summary="One run")
+    def one(run_id: Id, user: by) -> RunView:
+        return view(app.runs.get(run_id, user), user)
+
+    @made.post("/runs/{run_id}/stop", summary="End a run")
+    def stop(run_id: Id, user: by) -> RunView:
+        return view(app.runs.stop(run_id, user), user)
+
+    @made.get("/runs/{run_id}/log", summary="Its log from a cursor on")
+    def log(run_id: Id, user: by, after: After = None, limit: Limit = 500) -> LogPage:
+        run = app.runs.get(run_id, user)
+        return log_page(app, f"run-{run.id}", after, limit)
+
+    @made.get("/runs/{run_id}/metrics", summary="Its numbers per round and site")
+    def metrics(run_id: Id, user: by) -> list[MetricView]:
+        run = app.runs.get(run_id, user)
+        values = app.metrics.values(run.id, user)
+        return [
+            MetricView(name=v.name, site=v.site, round=v.round, value=v.value) for v in values
+        ]
+
+    @made.get("/runs/{run_id}/events", summary="Its timeline, oldest first")
+    def events(run_id: Id, user: by) -> list[EventView]:
+        found = app.runs.events(run_id, user)
+        return [EventView(id=e.id, at=e.at, kind=e.kind, text=e.text) for e in found]
+
+    return made
+
+
+def run_view(run: Run, why: str) -> RunView:
+    """A run as REST gives it."""
+    return RunView(
+        id=run.id,
+        name=run.name,
+        app=run.app,
+        app_hash=run.app_hash,
+        status=run.status.value,
+        ended=run.status.is_end,
+        why=why,
+        cause_code=run.cause_code,
+        evidence=run.evidence,
+        round=run.round,
+        rounds=run.rounds,
+        config=run.config,
+        partitions=run.partitions,
+        command=run.command,
+        flower_run_id=run.flower_run_id,
+        created_by=run.started_by or run.created_by,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )
