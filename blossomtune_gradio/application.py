@@ -17,8 +17,10 @@ from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
+from blossomtune_gradio.services.alerts import AlertService, SiteWatch
 from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
@@ -27,10 +29,16 @@ from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.overview import Overview
 from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.presets import PresetService
+from blossomtune_gradio.services.run_book import RunBook
+from blossomtune_gradio.services.run_history import RunHistory
+from blossomtune_gradio.services.run_worker import Tools
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
 from blossomtune_gradio.services.sites import SiteService
 from blossomtune_gradio.services.tokens import TokenService
+from blossomtune_gradio.services.webhook_address import AddressGuard
+from blossomtune_gradio.services.webhooks import WebhookService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 
@@ -80,17 +88,16 @@ class Application:
             self.audit,
         )
         self.sites = SiteService(self.database, self.federation, self.logs)
-        self._runner = Runner(
-            self.database,
-            self.apps,
-            self.federation,
-            self.metrics,
-            self.logs,
-            environment,
-            settings.data_dir / "runs",
-            self.sites,
+        self.webhooks = WebhookService(
+            self.database, self.logs, AddressGuard(settings.webhook_networks)
         )
-        self.runs = RunService(self.database, self.options, self.apps, self._runner)
+        self.alerts = AlertService(self.database, self.outbox, self.webhooks)
+        self._site_watch = SiteWatch(self.database, self.sites, self.alerts, self.logs)
+        book = RunBook(self.database, self.logs, self.alerts)
+        self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
+        self.runs = RunService(book, self.options, self.apps, self._runner)
+        self.history = RunHistory(self.database, self.logs, settings.data_dir / "runs")
+        self.presets = PresetService(self.database, self.apps)
         self.participants = ParticipantService(
             self.database, settings, self.options, self.outbox, self._wake
         )
@@ -111,6 +118,8 @@ class Application:
         self.federation.open()
         self.sites.open()
         self._runner.open()
+        self._site_watch.open()
+        self.webhooks.open()
 
     def close(self, leave_running: bool = False) -> None:
         """End what was started here, or leave the child programs for the next start.
@@ -125,11 +134,27 @@ class Application:
             last.callback(self.audit.close)
             last.callback(self.federation.close, leave_running)
             last.callback(self.sites.close)
+            last.callback(self.webhooks.close)
+            last.callback(self._site_watch.close)
             last.callback(self._runner.close)
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""
         return f"{self.settings.fleet_name}:{self.fleet_port}"
+
+    def _run_tools(self, book: RunBook, environment: Mapping[str, str]) -> Tools:
+        return Tools(
+            book=book,
+            apps=self.apps,
+            federation=self.federation,
+            metrics=self.metrics,
+            logs=self.logs,
+            sites=self.sites,
+            box=MessageBox(self.federation.home / "superlink.db"),
+            environment=environment,
+            folder=self.settings.data_dir / "runs",
+            records=self.settings.data_dir / "processes",
+        )
 
     def _wake(self) -> None:
         """Something changed that others may wait for."""

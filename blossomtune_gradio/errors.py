@@ -17,6 +17,14 @@ class InvalidInput(BlossomError):
     status = 422
 
 
+class InvalidFields(InvalidInput):
+    """Several values of one form cannot be used. `fields` has a sentence for each, by its name."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__(" ".join(fields.values()))
+        self.fields = fields
+
+
 class NotAllowed(BlossomError):
     """The user may not do this."""
 

@@ -103,6 +103,12 @@ class Settings:
     ready_seconds: float = 60.0
     """Seconds the SuperLink has to become ready before its start counts as failed."""
 
+    run_slots: int = 1
+    """Number of runs that may be with Flower at the same time; the others wait in the queue."""
+
+    webhook_networks: str = ""
+    """Private networks that webhooks may reach all the same, by commas: `127.0.0.1,10.1.0.0/16`."""
+
     def __post_init__(self) -> None:
         for name in (
             "data_dir",
@@ -119,6 +125,8 @@ class Settings:
         _require("partitions", 1 <= self.partitions <= 100_000, "between 1 and 100000")
         _require("join_token_hours", self.join_token_hours > 0, "more than 0")
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
+        _require("run_slots", 1 <= self.run_slots <= 64, "between 1 and 64")
+        _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
         _require("session_hours", self.session_hours > 0, "more than 0")
         self._check_sign_in()
 
@@ -195,6 +203,15 @@ class Settings:
         if self.fleet_public_host:
             return self.fleet_public_host
         return "127.0.0.1" if self.fleet_host in ("0.0.0.0", "::", "") else self.fleet_host  # noqa: S104
+
+
+def _are_networks(text: str) -> bool:
+    try:
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            ipaddress.ip_network(part, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _require(name: str, good: bool, wanted: str) -> None:

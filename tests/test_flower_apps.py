@@ -11,11 +11,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from blossomtune_gradio.errors import InvalidInput, NotFound, SettingsError
+from blossomtune_gradio.flower.app_facts import config_type
 from blossomtune_gradio.flower.apps import (
     AppCatalogue,
+    ConfigField,
     discover,
     parse_config_text,
     read_app,
+    typed_value,
     validated_config,
     write_run_config,
 )
@@ -326,3 +329,52 @@ def test_no_text_in_the_box_does_more_than_name_a_line(text):
     else:
         return
     assert sentence.startswith("Line ")
+
+
+def test_a_form_gets_each_setting_with_type_default_and_remark(app_dir):
+    spoil(
+        app_dir,
+        "rounds = 3",
+        "# How long\n# to train\nrounds = 3 # at least 1\n\nlr = 0.1\nname = 'a # b' # a # text\n"
+        "[tool.flwr.app.config.inner]\non = true # a switch",
+    )
+    fields = only_app(app_dir).fields
+    assert [(one.key, one.type, one.default, one.comment) for one in fields] == [
+        ("rounds", "int", 3, "How long to train at least 1"),
+        ("lr", "float", 0.1, ""),
+        ("name", "str", "a # b", "a # text"),
+        ("inner.on", "bool", True, "a switch"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("default", "given", "typed"),
+    [
+        (3, "7", 7),
+        (3, 7, 7),
+        (0.1, "1", 1.0),
+        (0.1, " 1e-3 ", 0.001),
+        (0.1, "inf", float("inf")),
+        (True, "false", False),
+        (True, False, False),
+        ("a", "7", "7"),
+        ("a", ' "b" ', ' "b" '),
+    ],
+)
+def test_what_is_filled_in_gets_the_type_of_the_setting(default, given, typed):
+    value = typed_value(ConfigField("key", config_type(default), default), given)
+    assert (type(value), value) == (type(typed), typed)
+
+
+@pytest.mark.parametrize(
+    ("default", "given"),
+    [
+        *[(3, wrong) for wrong in ("", "x", "1.5", 1.5, True, None, "1_000", "٣", [1], 2**63)],
+        *[(0.5, wrong) for wrong in ("", "x", "1_0.0", True, None)],
+        *[(True, wrong) for wrong in ("", "yes", "True", 1)],
+        *[("a", wrong) for wrong in (1, None, True)],
+    ],
+)
+def test_what_does_not_fit_the_setting_is_refused_with_its_name(default, given):
+    with pytest.raises(InvalidInput, match="key "):
+        typed_value(ConfigField("key", config_type(default), default), given)

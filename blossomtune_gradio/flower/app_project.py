@@ -12,6 +12,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.flower.app_comments import config_comments
 from blossomtune_gradio.flower.app_config import flat_config
 from blossomtune_gradio.flower.app_facts import ConfigValue, Finding
 
@@ -29,12 +30,13 @@ class Project:
     description: str
     components: dict[str, str]
     config: dict[str, ConfigValue]
+    comments: dict[str, str]
 
 
 def read_project(path: Path) -> tuple[Project | None, list[Finding]]:
     """The app's project and what is wrong with it; None when there is nothing to read."""
     try:
-        content = _toml(path / "pyproject.toml")
+        text, content = _toml(path / "pyproject.toml")
     except InvalidInput as error:
         return None, [Finding("error", str(error))]
     project = _table(content, "project")
@@ -47,15 +49,17 @@ def read_project(path: Path) -> tuple[Project | None, list[Finding]]:
         description=str(project.get("description", "")),
         components=_components(app),
         config=config,
+        comments={key: said for key, said in config_comments(text).items() if key in config},
     )
     return read, [*_project_findings(project), *_app_findings(app), *findings]
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def _toml(file: Path) -> tuple[str, dict[str, Any]]:
     try:
         if file.stat().st_size > _LARGEST:
             raise InvalidInput("pyproject.toml is larger than 256 KiB. Move data out of it.")
-        return tomllib.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        return text, tomllib.loads(text)
     except FileNotFoundError as error:
         raise InvalidInput(
             "There is no pyproject.toml. Add one with [project] and [tool.flwr.app.components]."

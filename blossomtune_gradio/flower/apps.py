@@ -16,20 +16,25 @@ from blossomtune_gradio.errors import NotFound, SettingsError
 from blossomtune_gradio.flower.app_bundle import bundle_findings, bundle_hash, folder_findings
 from blossomtune_gradio.flower.app_code import code_findings, guess_api
 from blossomtune_gradio.flower.app_config import (
+    form_value,
     parse_config_text,
+    typed_value,
     validated_config,
     write_run_config,
 )
-from blossomtune_gradio.flower.app_facts import ConfigValue, Finding, FlowerApp
+from blossomtune_gradio.flower.app_facts import ConfigField, ConfigValue, Finding, FlowerApp
 from blossomtune_gradio.flower.app_project import Project, read_project
 
 __all__ = [
     "AppCatalogue",
+    "ConfigField",
     "ConfigValue",
     "Finding",
     "FlowerApp",
     "discover",
+    "form_value",
     "parse_config_text",
+    "typed_value",
     "validated_config",
     "write_run_config",
 ]
@@ -99,6 +104,7 @@ def _app(path: Path, project: Project, digest: str, findings: list[Finding]) -> 
         version=project.version,
         description=project.description,
         config=project.config,
+        comments=project.comments,
         components=project.components,
         api=guess_api(path, project.components),
         bundle_hash=digest,

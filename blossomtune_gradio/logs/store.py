@@ -104,6 +104,21 @@ class LogStore:
         """
         return self._known(source).search(needle, limit)
 
+    def around(self, source: str, offset: int, limit: int = 200) -> list[Line]:
+        """The line with this `offset` in the middle of about `limit` others. Raises NotFound."""
+        before = self._known(source).before(offset + 1, limit // 2 + 1)
+        start = before[-1].offset if before else 0
+        after = self._use(source).after(start, max(1, limit // 2), 0)[1]
+        return [*before, *after]
+
+    def remove(self, source: str) -> None:
+        """Delete a log for ever. One that is not there is fine. Raises OSError, InvalidInput."""
+        path = self.path(source)
+        with self._lock:
+            self._sources.pop(source, None)
+            self._warm.pop(source, None)
+        path.unlink(missing_ok=True)
+
     def path(self, source: str) -> Path:
         """The file of `source`, whether or not it is there yet. Raises InvalidInput."""
         if not _NAME.fullmatch(source):

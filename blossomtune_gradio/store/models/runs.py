@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -91,13 +91,16 @@ class Run(Base):
         """The state, as one of the words of the table above."""
         return RunStatus(self.status_word)
 
-    def move_to(self, new: RunStatus, cause: str = "", code: str = "") -> None:
+    def move_to(
+        self, new: RunStatus, cause: str = "", code: str = "", evidence: Sequence[str] = ()
+    ) -> None:
         """Change state, or raise `NotPossible`. An end takes its cause along."""
         self.status_word = moved(f"The run {self.name}", self.status, new, RUN_MOVES)
         if new is RunStatus.RUNNING:
             self.started_at = now()
         if new.is_end:
             self.ended_at, self.cause, self.cause_code = now(), cause, code
+            self.evidence = list(evidence)
             self.waiting_since = None
 
 
@@ -129,6 +132,8 @@ class RunSite(Base):
     failures: Mapped[int] = mapped_column(default=0)
     last_round: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(default="")
+    open_messages: Mapped[list[str]] = mapped_column(default=list)  # asked, not answered yet
+    open_since: Mapped[datetime | None]  # the oldest of them
     first_at: Mapped[datetime] = mapped_column(default=now)
     last_at: Mapped[datetime] = mapped_column(default=now)
 

@@ -58,9 +58,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
     filters = Annotated[AuditFilter, Depends(wanted)]
 
     @made.get("/audit", summary="Who did what, the newest first")
-    def entries(
-        user: by, chosen: filters, before: Before = None, limit: Limit = 50
-    ) -> EntryList:
+    def entries(user: by, chosen: filters, before: Before = None, limit: Limit = 50) -> EntryList:
         page = app.audit.entries(user, chosen, before=before, limit=limit)
         views = [EntryView(**entry_facts(entry)) for entry in page.entries]
         return EntryList(entries=views, total=page.total, before=page.before)

@@ -34,5 +34,3 @@ class Caller:
         user = self(request)
         require(user, Role.PARTICIPANT, "use the REST interface")
         return user
-
-

@@ -37,7 +37,11 @@ class NewRun(Strict):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"app": "quickstart_huggingface", "config": {"num-server-rounds": 3}, "name": "pilot"}
+                {
+                    "app": "quickstart_huggingface",
+                    "config": {"num-server-rounds": 3},
+                    "name": "pilot",
+                }
             ]
         }
     )

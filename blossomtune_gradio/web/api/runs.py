@@ -90,9 +90,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
     def metrics(run_id: Id, user: by) -> list[MetricView]:
         run = app.runs.get(run_id, user)
         values = app.metrics.values(run.id, user)
-        return [
-            MetricView(name=v.name, site=v.site, round=v.round, value=v.value) for v in values
-        ]
+        return [MetricView(name=v.name, site=v.site, round=v.round, value=v.value) for v in values]
 
     @made.get("/runs/{run_id}/events", summary="Its timeline, oldest first")
     def events(run_id: Id, user: by) -> list[EventView]:

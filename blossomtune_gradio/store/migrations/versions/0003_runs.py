@@ -52,6 +52,8 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_round", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.String(), nullable=False),
+        sa.Column("open_messages", sa.JSON(), nullable=False),
+        sa.Column("open_since", sa.DateTime(), nullable=True),
         sa.Column("first_at", sa.DateTime(), nullable=False),
         sa.Column("last_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "node_id", name=op.f("pk_run_sites")),
