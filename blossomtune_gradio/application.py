@@ -15,12 +15,12 @@ from filelock import FileLock, Timeout
 
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
 from blossomtune_gradio.services.alerts import AlertService, SiteWatch
+from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
@@ -73,8 +73,8 @@ class Application:
         self.database = Database(settings.database)
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
-        self.apps = AppCatalogue(settings.flower_apps_dir)
         self.accounts = AccountService(self.database, settings)
+        self.apps = AppService(settings.flower_apps_dir, self.database)
         self.options = Options(self.database, settings)
         self.outbox = Outbox(self.database)
         self.metrics = MetricService(self.database)

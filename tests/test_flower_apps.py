@@ -88,7 +88,9 @@ def test_the_three_fixture_apps_are_told_apart():
         "message_app": "message",
         "numpy_app": "message",
     }
-    assert all(app.runnable and app.findings == () for app in apps.values())
+    assert all(app.runnable and app.frameworks == ("NumPy",) for app in apps.values())
+    assert apps["message_app"].findings == apps["numpy_app"].findings == ()
+    assert "Flower's older API" in sentences(apps["legacy_app"], "note")
 
 
 NAME, PUBLISHER = 'name = "small-app"', 'publisher = "tests"'
@@ -193,11 +195,11 @@ def test_a_bundle_over_ten_megabytes_is_refused(app_dir):
     assert only_app(app_dir).runnable  # it does not travel
 
 
-def test_an_app_that_ignores_its_partition_gets_a_note(app_dir):
+def test_an_app_that_ignores_its_partition_gets_a_warning(app_dir):
     (app_dir / "small" / "client_app.py").write_text(CLIENT.replace("partition-id", "x"))
     app = only_app(app_dir)
     assert app.runnable
-    assert "does not read partition-id" in sentences(app, "note")
+    assert "does not read partition-id" in sentences(app, "warning")
 
 
 def test_a_package_that_is_not_installed_is_a_warning(app_dir):
