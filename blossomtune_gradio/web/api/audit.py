@@ -1,9 +1,7 @@
 """The audit trail: read, check, export."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -24,7 +22,7 @@ from blossomtune_gradio.web.api.models import (
 )
 from blossomtune_gradio.web.downloads import attachment
 
-_FILE = {
+_FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One entry per line",
         "content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()},

@@ -1,7 +1,5 @@
 """The SuperLink, the sites, and how all of it is."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Depends

@@ -1,4 +1,4 @@
-"""No request body beyond 64 KiB. Pure ASGI: a big one is refused before anybody reads it."""
+"""No request body beyond 64 KiB. Pure ASGI: a big one is refused before anybody parses it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ MOST = 64 * 1024  # bytes
 _TOO_BIG = f"A request has at most {MOST // 1024} KiB. Send less."
 
 
-class _TooBig(Exception):
-    """More came than was announced."""
-
-
 class BodyLimit:
-    """Passes requests on whose body is small."""
+    """Passes requests on whose body is small, once all of it is there."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -23,21 +19,33 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(announced) > MOST:  # digits only: the server's parser refuses the rest
+        announced = int(dict(scope["headers"]).get(b"content-length", b"0"))
+        body = None if announced > MOST else await _whole(receive)
+        if body is None:
             await problem(413, _TOO_BIG)(scope, receive, send)
             return
-        seen = 0
+        await self._app(scope, _replay(body, receive), send)
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > MOST:
-                raise _TooBig
-            return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _TooBig:
-            await problem(413, _TOO_BIG)(scope, receive, send)
+async def _whole(receive: Receive) -> bytes | None:
+    """The body, or None when it is too big."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > MOST:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once, and then whatever comes: that the client hung up."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again

@@ -1,7 +1,5 @@
 """Log lines with a cursor: ask, show, ask again with the cursor of the answer."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query

@@ -36,13 +36,7 @@ class NewRun(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "app": "quickstart_huggingface",
-                    "config": {"num-server-rounds": 3},
-                    "name": "pilot",
-                }
-            ]
+            "examples": [{"app": "quickstart_huggingface", "config": {"num-server-rounds": 3}}]
         }
     )
     app: str = Field(min_length=1, max_length=200, description="Name of the app's folder")
@@ -53,6 +47,30 @@ class NewRun(Strict):
     partitions: int | None = Field(
         None, ge=1, le=100_000, description="Data partitions of the federation, to change them"
     )
+
+    min_sites: int = Field(0, ge=0, le=100_000, description="0: as many as the app asks for")
+    quorum_seconds: int = Field(0, ge=0, le=2_592_000, description="It may wait; 0: without end")
+    on_quorum: Literal["stop", "go on"] = Field("stop", description="What to do then")
+    round_seconds: int = Field(0, ge=0, le=2_592_000, description="A round may take; 0: no limit")
+    tags: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=50)
+
+
+class Deleted(BaseModel):
+    deleted: str = Field(description="Its name")
+
+
+class Marks(Strict):
+    """What to change; null leaves it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["pilot"]}]})
+    note: str | None = Field(None, max_length=5000)
+    tags: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=50)
+    pinned: bool | None = None
+
+
+class Move(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"direction": "up"}]})
+    direction: Literal["up", "down"]
 
 
 class RunView(BaseModel):
@@ -73,6 +91,14 @@ class RunView(BaseModel):
     partitions: int
     command: str = Field(description="The same run for a terminal")
     flower_run_id: str | None
+    min_sites: int
+    tags: list[str]
+    note: str
+    pinned: bool
+    bytes_sent: int
+    bytes_received: int
+    client_seconds: float
+    server_seconds: float
     created_by: str
     created_at: datetime
     started_at: datetime | None
@@ -81,7 +107,7 @@ class RunView(BaseModel):
 
 class RunList(BaseModel):
     runs: list[RunView]
-    before: int | None = Field(description="Ask with this for older ones; null: none are left")
+    total: int = Field(description="So many fit")
 
 
 class EventView(BaseModel):
@@ -89,6 +115,19 @@ class EventView(BaseModel):
     at: datetime
     kind: str
     text: str
+
+
+class RunSiteView(BaseModel):
+    """What one site did in a run."""
+
+    name: str
+    node_id: str
+    partition: int | None
+    asked: int = Field(description="Messages it was given")
+    answered: int
+    failures: int
+    last_round: int
+    last_error: str
 
 
 class MetricView(BaseModel):
@@ -130,6 +169,12 @@ class AppView(BaseModel):
     api: str
     bundle_hash: str
     findings: list[FindingView]
+
+
+class NewApp(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "tumours"}]})
+    name: str = Field(min_length=1, max_length=200)
+    title: str = Field("", max_length=200)
 
 
 class SiteView(BaseModel):

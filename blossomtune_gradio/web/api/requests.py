@@ -1,8 +1,6 @@
 """Requests for access: list, approve, deny, revoke; kits; mails that wait."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -14,7 +12,9 @@ from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import Approval, Id, Limit, MailView, Reason, RequestView
 
 _Status = Literal["requested", "confirmed", "approved", "denied", "revoked", "withdrawn"]
-_ZIP = {200: {"content": {"application/zip": {}}, "description": "The kit"}}
+_ZIP: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/zip": {}}, "description": "The kit"}
+}
 
 
 def router(app: Application, caller: Caller) -> APIRouter:

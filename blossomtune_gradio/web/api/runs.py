@@ -1,7 +1,5 @@
 """Runs: queue, list, look, stop; their log, numbers and timeline."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -9,18 +7,23 @@ from fastapi import APIRouter, Depends, Header, Query
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.store.models import Run
+from blossomtune_gradio.services.run_history import RunFilter
+from blossomtune_gradio.services.run_limits import RunLimits
+from blossomtune_gradio.store.models import Run, RunSite
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.logs import After, log_page
 from blossomtune_gradio.web.api.models import (
-    Before,
+    Deleted,
     EventView,
     Id,
     Limit,
     LogPage,
+    Marks,
     MetricView,
+    Move,
     NewRun,
     RunList,
+    RunSiteView,
     RunView,
     Word,
 )
@@ -34,7 +37,9 @@ Key = Annotated[
         description="The same key never makes two runs: send it again after a lost answer",
     ),
 ]
-_Status = Literal["queued", "submitted", "running", "completed", "failed", "stopped", "lost"]
+_Status = Literal[
+    "open", "queued", "submitted", "running", "completed", "failed", "stopped", "lost"
+]
 
 
 def router(app: Application, caller: Caller) -> APIRouter:
@@ -54,24 +59,32 @@ def router(app: Application, caller: Caller) -> APIRouter:
             config=body.config,
             partitions=body.partitions,
             key=f"{user.id} {key}" if key else None,
+            limits=RunLimits(
+                min_sites=body.min_sites,
+                quorum_seconds=body.quorum_seconds,
+                on_quorum=body.on_quorum,
+                round_seconds=body.round_seconds,
+            ),
+            tags=body.tags,
         )
         if run.app != body.app or (body.name and run.name != " ".join(body.name.split())):
             raise NotPossible(f"This Idempotency-Key made the run {run.name}. Use another key.")
         return view(run, user)
 
-    @made.get("/runs", summary="The newest runs first")
+    @made.get("/runs", summary="Pinned runs first, then the newest")
     def runs(
         user: by,
-        status: Annotated[list[_Status] | None, Query(max_length=7)] = None,
+        status: Annotated[_Status | None, Query(description="open: not ended yet")] = None,
         app_name: Annotated[str, Query(alias="app", max_length=200)] = "",
+        tag: Word = "",
         text: Word = "",
-        before: Before = None,
+        pinned: bool = False,
+        offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
         limit: Limit = 50,
     ) -> RunList:
-        found, rest = app.runs.search(
-            user, statuses=status or (), app=app_name, text=text, before=before, limit=limit
-        )
-        return RunList(runs=[view(run, user) for run in found], before=rest)
+        wanted = RunFilter(text=text, status=status or "", app=app_name, tag=tag, pinned=pinned)
+        found, total = app.history.search(wanted, user, offset, limit)
+        return RunList(runs=[view(run, user) for run in found], total=total)
 
     @made.get("/runs/{run_id}", summary="One run")
     def one(run_id: Id, user: by) -> RunView:
@@ -80,6 +93,24 @@ def router(app: Application, caller: Caller) -> APIRouter:
     @made.post("/runs/{run_id}/stop", summary="End a run")
     def stop(run_id: Id, user: by) -> RunView:
         return view(app.runs.stop(run_id, user), user)
+
+    @made.post("/runs/{run_id}/move", summary="Change its place in the queue")
+    def move(run_id: Id, body: Move, user: by) -> RunView:
+        return view(app.runs.move(run_id, body.direction, user), user)
+
+    @made.patch("/runs/{run_id}", summary="Change note, tags or pin")
+    def mark(run_id: Id, body: Marks, user: by) -> RunView:
+        run = app.history.mark(run_id, user, note=body.note, tags=body.tags, pinned=body.pinned)
+        return view(run, user)
+
+    @made.delete("/runs/{run_id}", summary="Delete an ended run with its log and numbers")
+    def delete(run_id: Id, user: by) -> Deleted:
+        return Deleted(deleted=app.history.delete(run_id, user))
+
+    @made.get("/runs/{run_id}/sites", summary="What each site did in it")
+    def sites(run_id: Id, user: by) -> list[RunSiteView]:
+        run = app.runs.get(run_id, user)
+        return [_site(row) for row in app.history.sites(run.id, user)]
 
     @made.get("/runs/{run_id}/log", summary="Its log from a cursor on")
     def log(run_id: Id, user: by, after: After = None, limit: Limit = 500) -> LogPage:
@@ -94,7 +125,8 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.get("/runs/{run_id}/events", summary="Its timeline, oldest first")
     def events(run_id: Id, user: by) -> list[EventView]:
-        found = app.runs.events(run_id, user)
+        run = app.runs.get(run_id, user)
+        found = app.history.events(run.id, user)
         return [EventView(id=e.id, at=e.at, kind=e.kind, text=e.text) for e in found]
 
     return made
@@ -118,8 +150,29 @@ def run_view(run: Run, why: str) -> RunView:
         partitions=run.partitions,
         command=run.command,
         flower_run_id=run.flower_run_id,
+        min_sites=run.min_sites,
+        tags=run.tags,
+        note=run.note,
+        pinned=run.pinned,
+        bytes_sent=run.bytes_sent,
+        bytes_received=run.bytes_received,
+        client_seconds=run.client_seconds,
+        server_seconds=run.server_seconds,
         created_by=run.started_by or run.created_by,
         created_at=run.created_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
+    )
+
+
+def _site(row: RunSite) -> RunSiteView:
+    return RunSiteView(
+        name=row.name,
+        node_id=row.node_id,
+        partition=row.partition_id,
+        asked=row.asked,
+        answered=row.answered,
+        failures=row.failures,
+        last_round=row.last_round,
+        last_error=row.last_error,
     )

@@ -1,7 +1,5 @@
 """Tokens: make, list, revoke."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
