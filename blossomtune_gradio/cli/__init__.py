@@ -13,10 +13,20 @@ import sys
 from collections.abc import Sequence
 
 from blossomtune_gradio import __version__
-from blossomtune_gradio.cli import audit, serve
+from blossomtune_gradio.cli import (
+    alerts,
+    apps,
+    audit,
+    backup,
+    doctor,
+    runs,
+    serve,
+    sites,
+    tokens,
+)
 from blossomtune_gradio.errors import BlossomError
 
-GROUPS = (serve, audit)
+GROUPS = (serve, apps, runs, sites, alerts, tokens, audit, backup, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(arguments, "json", False):
             print(json.dumps({"error": str(error), "status": error.status}))
         print(f"blossomtune: {error}", file=sys.stderr)
-        return 2
+        code_of_trouble: int = getattr(arguments, "error_code", 2)
+        return code_of_trouble
     except BrokenPipeError:  # `blossomtune run log 3 | head`
         sys.stderr.close()
         return 0

@@ -46,7 +46,9 @@ def _serve(arguments: argparse.Namespace) -> int:
                 f"Sites join at {app.fleet_address()}. Press Ctrl-C to end everything.", flush=True
             )
             app.open()
+            app.tokens.hand_out_locally(settings.data_dir, server.url)
             ending.wait()
+            app.tokens.take_back_locally(settings.data_dir)
             print("Ending the SuperLink and everything else …", flush=True)
     finally:
         app.close()
