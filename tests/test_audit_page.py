@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -72,6 +73,29 @@ def test_an_admin_filters_pages_exports_and_sees_whether_the_trail_is_whole(serv
         page.locator("#audit-check").click()
         expect(page.locator("#audit-chain")).to_have_text("unbroken")
         assert watched.troubles == []
+
+
+@pytest.mark.browser
+def test_a_token_is_shown_once_opens_the_interface_and_is_revoked(served):
+    _, url = served
+    with chromium() as browser, httpx.Client(base_url=f"{url}/api/v1", trust_env=False) as client:
+        page = browser.new_page()
+        page.goto(f"{url}/admin")
+        expect(page.locator("#tokens-empty")).to_be_visible(timeout=20 * SECOND)
+        page.locator("#token-name").fill("<b>nightly</b>")
+        page.locator("#token-create").click()
+        expect(page.locator("#token-secret")).to_have_text(re.compile("^bt_"), timeout=20 * SECOND)
+        secret = page.locator("#token-secret").text_content()
+        headers = {"authorization": f"Bearer {secret}"}
+        assert client.get("/me", headers=headers).json()["role"] == "researcher"
+        row = page.locator("#tokens tbody tr")
+        expect(row).to_contain_text("<b>nightly</b>")
+        page.reload()
+        expect(row).to_have_count(1, timeout=20 * SECOND)
+        assert secret not in page.content()
+        row.get_by_role("button", name="Revoke").click()
+        expect(row).to_contain_text("revoked", timeout=20 * SECOND)
+        assert client.get("/me", headers=headers).status_code == 401
 
 
 def test_an_export_is_kept_by_no_cache_and_a_wrong_time_is_a_problem(served):

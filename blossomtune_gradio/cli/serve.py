@@ -48,9 +48,9 @@ def _serve(arguments: argparse.Namespace) -> int:
             app.open()
             app.tokens.hand_out_locally(settings.data_dir, server.url)
             ending.wait()
-            app.tokens.take_back_locally(settings.data_dir)
             print("Ending the SuperLink and everything else …", flush=True)
     finally:
+        app.tokens.take_back_locally(settings.data_dir)
         app.close()
     return 0
 

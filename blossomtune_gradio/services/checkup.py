@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from sqlalchemy import make_url
 
 from blossomtune_gradio.errors import BlossomError
@@ -72,8 +73,9 @@ class _Bad(Exception):
 
 def _python() -> str:
     found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        raise _Bad(f"Python {found} is too old. Install 3.11 or newer.")
+    wanted = metadata.metadata("blossomtune-gradio")["Requires-Python"]
+    if found not in SpecifierSet(wanted):
+        raise _Bad(f"Python {found} is not {wanted}. Install such a one.")
     return found
 
 

@@ -17,6 +17,7 @@ from blossomtune_gradio.errors import BlossomError
 MEDIA_TYPE = "application/problem+json"
 _SENTENCES = {
     404: "There is nothing under this address. The list of addresses is /api/v1/openapi.json.",
+    422: "The body cannot be read. Send JSON in UTF-8.",
     405: "This address does not know that method. See /api/v1/openapi.json.",
 }
 
@@ -51,8 +52,8 @@ def answer_all_with_problems(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     def refused(_: Request, error: HTTPException) -> Response:
-        sentence = _SENTENCES.get(error.status_code, f"{error.detail}.")
-        return problem(error.status_code, sentence, error.headers)
+        status = 422 if error.status_code == 400 else error.status_code  # a body like no other
+        return problem(status, _SENTENCES.get(status, f"{error.detail}."), error.headers)
 
 
 def _places(errors: Any) -> str:
