@@ -43,7 +43,7 @@ def load(
     known = {field.name: field for field in fields(Settings) if "composed" not in field.metadata}
     given = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
     signing_in = {name for name in given if _OIDC.fullmatch(name) or name in _GITHUB}
-    if unknown := sorted(set(given) - set(known) - signing_in - {"process"}):
+    if unknown := sorted(set(given) - set(known) - signing_in - {"process", "url", "token"}):
         raise SettingsError(
             f"{PREFIX}{unknown[0].upper()} is not an option. "
             f"Known: {', '.join(PREFIX + name.upper() for name in known)}."
@@ -64,6 +64,11 @@ def prepare_environment(settings: Settings) -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.data_dir.resolve() / "gradio")
+
+
+def rest_variables() -> tuple[str, str]:
+    """Address and token of the server the commands talk to; "" where none is named."""
+    return os.environ.get(f"{PREFIX}URL", ""), os.environ.get(f"{PREFIX}TOKEN", "")
 
 
 def search_path() -> str:

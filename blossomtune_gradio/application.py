@@ -23,6 +23,7 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
 from blossomtune_gradio.services.alerts import AlertService
 from blossomtune_gradio.services.apps import AppService
+from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.decisions import Decisions
 from blossomtune_gradio.services.directory import Directory
 from blossomtune_gradio.services.federation import FederationService
@@ -42,6 +43,7 @@ from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
 from blossomtune_gradio.services.site_reports import SiteReports
 from blossomtune_gradio.services.sites import SiteService
+from blossomtune_gradio.services.tokens import TokenService
 from blossomtune_gradio.services.traffic import Traffic
 from blossomtune_gradio.services.webhook_address import AddressGuard
 from blossomtune_gradio.services.webhooks import WebhookService
@@ -78,6 +80,7 @@ class Application:
             settings.data_dir / "certificates", [settings.fleet_name]
         )
         self.database = Database(settings.database)
+        self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
         self.apps = AppService(settings.flower_apps_dir, self.database)
         self.accounts = AccountService(self.database, settings)
@@ -94,7 +97,13 @@ class Application:
         self.outbox.on_new, self.outbox.on_hurry = self.mailer.wake, self.mailer.hurry
         self.metrics = MetricService(self.database)
         self.federation = FederationService(
-            settings, self.options, self.logs, self.credentials, environment, self._wake
+            settings,
+            self.options,
+            self.logs,
+            self.credentials,
+            environment,
+            self._wake,
+            self.audit,
         )
         self.webhooks = WebhookService(
             self.database, self.logs, AddressGuard(settings.webhook_networks)
@@ -120,6 +129,7 @@ class Application:
         )
         self.decisions = Decisions(self.participants)
         self.directory = Directory(self.database, self.options, self.sites)
+        self.tokens = TokenService(self.database)
         self.kits = KitService(
             self.database,
             settings,
@@ -134,6 +144,7 @@ class Application:
 
     def open(self) -> None:
         """Take over what still runs and go on with it."""
+        self.audit.open()
         self.federation.open()
         self.sites.open()
         self._runner.open()
@@ -152,6 +163,7 @@ class Application:
         with ExitStack() as last:  # in reverse; what fails to end keeps nothing else from ending
             last.callback(self._lock.release)
             last.callback(self.database.close)
+            last.callback(self.audit.close)
             last.callback(self.federation.close, leave_running)
             last.callback(self.sites.close)
             last.callback(self.webhooks.close)

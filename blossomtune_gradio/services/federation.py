@@ -22,6 +22,7 @@ from blossomtune_gradio.flower.noise import is_noise
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
 from blossomtune_gradio.processes import ProcessSupervisor, Program, State, Status
+from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 
@@ -40,8 +41,10 @@ class FederationService:
         credentials: ServerCredentials,
         environment: Mapping[str, str],
         on_change: Callable[[], None],
+        audit: AuditLog,
     ) -> None:
         self._settings, self._options, self._logs = settings, options, logs
+        self._audit = audit
         self._credentials, self._environment = credentials, environment
         self._on_change = on_change
         self.home = settings.data_dir / "flower"
@@ -78,7 +81,7 @@ class FederationService:
         try:
             self.start(by=SYSTEM)
         except BlossomError as error:  # the page must come up all the same, and say why
-            self._options.remember_superlink(self._port)  # still wanted: the next start tries again
+            self._options.remember_superlink(self._port, SYSTEM, "still wanted: tried again later")
             self._logs.append("blossomtune", [f"ERROR: The SuperLink did not start: {error}"])
 
     def close(self, leave_running: bool = False) -> None:
@@ -107,12 +110,12 @@ class FederationService:
             if self._superlink.status.state not in (State.STOPPED, State.EXITED, State.FAILED):
                 raise NotPossible(f"The SuperLink is {self._superlink.status.state} already.")
             self._port = self._settings.superlink_port or self._free_port()
-            self._options.remember_superlink(self._port)
+            self._options.remember_superlink(self._port, by)
             self._logs.append("blossomtune", [f"{by.name} starts the SuperLink."])
             try:
                 self._start_programs()
-            except BlossomError:
-                self._options.remember_superlink(0)
+            except BlossomError as error:
+                self._options.remember_superlink(0, SYSTEM, f"It did not start: {error}"[:500])
                 self._end_programs()
                 raise
         self._on_change()
@@ -120,7 +123,7 @@ class FederationService:
     def stop(self, by: User) -> None:
         """Stop both. Sites reconnect by themselves when the SuperLink is started again."""
         require(by, Role.ADMIN, "stop the SuperLink")
-        self._options.remember_superlink(0)
+        self._options.remember_superlink(0, by)
         with self._lock:
             self._logs.append("blossomtune", [f"{by.name} stops the SuperLink."])
             self._end_programs()
@@ -240,7 +243,19 @@ class FederationService:
     def _changed(self, status: Status) -> None:
         reason = f": {status.reason}" if status.reason else ""
         self._logs.append("blossomtune", [f"{status.name} is {status.state}{reason}"])
+        if status.state in (State.EXITED, State.FAILED):
+            self._note_exit(status)
         self._on_change()
+
+    def _note_exit(self, status: Status) -> None:
+        """A program ended although nobody asked it to."""
+        said = {
+            "state": status.state.value,
+            "exit_code": status.exit_code,
+            "reason": status.reason[:500],
+        }
+        process = f"process:{status.name}"
+        self._audit.note(SYSTEM, "process.exit", process, target_name=status.name, after=said)
 
     def _free_port(self) -> int:
         with socket.socket() as probe:

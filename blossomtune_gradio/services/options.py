@@ -20,6 +20,7 @@ from blossomtune_gradio.store.models import Option, Participant
 
 _PARTITIONS = "partitions"
 _SUPERLINK_PORT = "superlink port"
+SUPERLINK = "process:superlink"  # what the audit trail calls it
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,19 @@ class Options:
                     f"partitions. Revoke them first, or start the run with {use.total} partitions."
                 )
             session.merge(Option(name=_PARTITIONS, value=str(total)))
-            before, after = {"total": use.total}, {"total": total}
-            record(
-                session, by, "partitions.change", "option:partitions", before=before, after=after
-            )
+            _note(session, by, _PARTITIONS, use.total, total)
 
     def superlink_port(self) -> int:
         """The loopback port of the SuperLink that should be up, 0 when none should."""
         return int(self._get(_SUPERLINK_PORT, "0"))
 
-    def remember_superlink(self, port: int) -> None:
-        """Keep the wish: up on this port, or (0) not at all."""
+    def remember_superlink(self, port: int, by: User, why: str = "") -> None:
+        """Keep the wish: up on this port, or (0) not at all; `why` is for the audit trail."""
         with self._database.write() as session:
+            old = int(self._get(_SUPERLINK_PORT, "0", session))
+            verb = "start" if port else "stop"
+            said = {"port": port, **({"why": why} if why else {})}
+            record(session, by, f"superlink.{verb}", SUPERLINK, before={"port": old}, after=said)
             session.merge(Option(name=_SUPERLINK_PORT, value=str(port)))
 
     def _get(self, name: str, default: str, session: Session | None = None) -> str:
@@ -89,3 +91,15 @@ class Options:
                 return self._get(name, default, own)
         row = session.get(Option, name)
         return default if row is None else row.value
+
+
+def _note(session: Session, by: User, name: str, old: int, new: int) -> None:
+    record(
+        session,
+        by,
+        "option.change",
+        f"option:{name}",
+        target_name=name,
+        before={"value": old},
+        after={"value": new},
+    )

@@ -8,10 +8,11 @@ beginning (BEGIN IMMEDIATE), because a transaction that first reads and then wan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -22,24 +23,35 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",  # a power cut takes nothing back, or the audit trail's head were ahead
+    "foreign_keys = ON",
+    "busy_timeout = 10000",
+)
 
 
 class Database:
     """The one way to the tables."""
 
-    def __init__(self, url: str) -> None:
-        """Open the database and bring its tables up to date.
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        """Open the database and bring its tables up to date; `read_only` leaves it as it is.
 
         Raises:
             SettingsError: it cannot be opened, or was written by a newer BlossomTune.
         """
         self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self._engine = create_engine(url)
+        looks_only = read_only and self._is_sqlite
+        self._engine = create_engine(_looking_only(url) if looks_only else url)
         if self._is_sqlite:
-            _use_own_transactions(self._engine)
+            _use_own_transactions(self._engine, () if read_only else _PRAGMAS)
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._listeners: list[Callable[[Session], None]] = []
         try:
-            self._migrate()
+            if read_only:
+                self._engine.connect().close()
+            else:
+                self._migrate()
         except DBAPIError as error:
             raise SettingsError(
                 f"The database {self._engine.url!r} cannot be used ({error.orig}). "
@@ -57,6 +69,12 @@ class Database:
         """A session that commits at the end, or undoes everything when an error leaves it."""
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
+        for hear in self._listeners:
+            hear(session)
+
+    def after_write(self, hear: Callable[[Session], None]) -> None:
+        """Call `hear` with the session after each commit of a write. It must be quick."""
+        self._listeners.append(hear)
 
     def close(self) -> None:
         """Give back all connections."""
@@ -71,18 +89,19 @@ class Database:
             connection.commit()
 
 
-def _use_own_transactions(engine: Engine) -> None:
+def _looking_only(url: str) -> str:
+    """The address of the same SQLite file that cannot be written through."""
+    path = make_url(url).database or ""
+    return f"sqlite:///file:{quote(path)}?mode=ro&uri=true"
+
+
+def _use_own_transactions(engine: Engine, pragmas: Sequence[str]) -> None:
     """Take BEGIN out of the driver's hands and set the pragmas of every new connection."""
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-            "busy_timeout = 10000",
-        ):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
@@ -24,6 +22,7 @@ from blossomtune_gradio.services.run_book import source_of
 from blossomtune_gradio.services.site_reports import Report
 from blossomtune_gradio.web.fleet import JOIN_PATH, MAX_JOIN_BODY, REPORT_PATH
 from blossomtune_gradio.web.login import current_user
+from blossomtune_gradio.web.problems import answer_with_problems
 
 
 class JoinRequest(BaseModel):
@@ -131,26 +130,10 @@ def bare_api() -> FastAPI:
     """A FastAPI without any page of its own, which answers our errors as problem+json."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @api.exception_handler(BlossomError)
-    def expected(_: Request, error: BlossomError) -> JSONResponse:
-        return _problem(error.status, str(error))
-
-    @api.exception_handler(RequestValidationError)
-    def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        places = [{"loc": e["loc"][1:]} for e in error.errors()]
-        return _problem(422, f"The request cannot be read. Check: {_where(places)}.")
-
+    answer_with_problems(api)
     return api
 
 
 def _where(errors: Sequence[Any]) -> str:
     places = [".".join(str(part) for part in error["loc"]) or "body" for error in errors[:5]]
     return ", ".join(places)
-
-
-def _problem(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse(
-        {"title": HTTPStatus(status).phrase, "detail": sentence, "status": status},
-        status_code=status,
-        media_type="application/problem+json",
-    )

@@ -26,7 +26,9 @@ from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.ui.page import build_page, mount_options
+from blossomtune_gradio.web.api import PREFIX, rest_api
 from blossomtune_gradio.web.doors import Doors
+from blossomtune_gradio.web.downloads import download_router
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from blossomtune_gradio.web.login import current_user, login_router, who_asks
 from blossomtune_gradio.web.routes import bare_api, join_router, page_router
@@ -157,6 +159,8 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
     api.include_router(page_router(application))
     api.include_router(join_router(application))
     api.include_router(login_router(application, cookies))
+    api.include_router(download_router(application, current_user))
+    api.mount(PREFIX, rest_api(application))
     return api
 
 

@@ -38,6 +38,7 @@ from blossomtune_gradio.store.models.runs import (
     RunSite,
     RunStatus,
 )
+from blossomtune_gradio.store.models.tokens import ApiToken
 
 __all__ = [
     "LIVE",
@@ -46,6 +47,7 @@ __all__ = [
     "Account",
     "AlertKind",
     "AlertWish",
+    "ApiToken",
     "AuditEntry",
     "Base",
     "DeliveryStatus",

@@ -1,41 +1,21 @@
-"""`blossomtune …`: the commands. Each is a few lines; the work is done elsewhere.
-
-Heavy rooms (Gradio, Flower) are imported only by the command that needs them, so `--help` is quick.
-"""
+"""`blossomtune serve` and `blossomtune demo`: what runs until Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import config
-from blossomtune_gradio import __version__
-from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.cli.output import Commands
 from blossomtune_gradio.settings import Settings
 
 DEMO_DIR = Path("data") / "demo"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn an expected error into one sentence and exit code 2."""
-    arguments = _parser().parse_args(argv)
-    try:
-        code: int = arguments.run(arguments)
-    except BlossomError as error:
-        print(f"blossomtune: {error}", file=sys.stderr)
-        return 2
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="blossomtune", description=__doc__.splitlines()[0])
-    parser.add_argument("--version", action="version", version=f"blossomtune {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
+def add_to(commands: Commands) -> None:
+    """`serve` and `demo`."""
     serve = commands.add_parser("serve", help="serve the web page until Ctrl-C")
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="a whole federation on this machine, seen live")
@@ -49,7 +29,6 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--sites", type=int, default=2, help="local sites (2)")
     demo.add_argument("--exit", action="store_true", help="end when the run has ended")
     demo.add_argument("--install-seconds", type=float, default=0.0, help=argparse.SUPPRESS)
-    return parser
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -67,9 +46,11 @@ def _serve(arguments: argparse.Namespace) -> int:
                 f"Sites join at {app.fleet_address()}. Press Ctrl-C to end everything.", flush=True
             )
             app.open()
+            app.tokens.hand_out_locally(settings.data_dir, server.url)
             ending.wait()
             print("Ending the SuperLink and everything else …", flush=True)
     finally:
+        app.tokens.take_back_locally(settings.data_dir)
         app.close()
     return 0
 
@@ -110,7 +91,3 @@ def _ending() -> threading.Event:
     for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(wanted, lambda *_: ending.set())
     return ending
-
-
-if __name__ == "__main__":
-    sys.exit(main())

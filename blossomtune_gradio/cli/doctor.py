@@ -1,0 +1,54 @@
+"""`blossomtune doctor`: is this installation fit, and what is wrong where it is not?"""
+
+from __future__ import annotations
+
+import argparse
+
+import config
+from blossomtune_gradio.cli.client import Client, add_server
+from blossomtune_gradio.cli.output import Commands, show
+from blossomtune_gradio.errors import BlossomError
+
+
+def add_to(commands: Commands) -> None:
+    """The one command."""
+    doctor = commands.add_parser("doctor", help="check the installation; 0 good, 1 not")
+    doctor.set_defaults(run=_doctor)
+    add_server(doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from blossomtune_gradio.services.checkup import check_all
+
+    settings = config.load(data_dir=arguments.data_dir)
+    server = _server(arguments)
+    found = [(f.name, f.good, f.sentence) for f in check_all(settings, server_runs=server[1])]
+    found.append(("server", True, server[0]))
+    if server[1]:
+        found.append(_superlink(arguments))
+    rows = [{"check": name, "good": good, "sentence": text} for name, good, text in found]
+    lines = [f"{'PASS' if good else 'FAIL'}  {name}: {text}" for name, good, text in found]
+    show(arguments, rows, lines)
+    return 0 if all(good for _, good, _ in found) else 1
+
+
+def _server(arguments: argparse.Namespace) -> tuple[str, bool]:
+    """What to say of it, and whether it answers."""
+    try:
+        with Client(arguments) as server:
+            health = server.get("/health")
+            return f"{server.address.url} answers, {health['online']} sites online", True
+    except BlossomError as error:
+        return f"not running. {error}", False
+
+
+def _superlink(arguments: argparse.Namespace) -> tuple[str, bool, str]:
+    with Client(arguments) as server:
+        found = server.get("/superlink")
+        trouble = server.get("/health")["trouble"]
+    bad = [p for p in found["processes"] if p["state"] in ("failed", "exited", "backing off")]
+    if trouble or bad:
+        reasons = [trouble, *(f"{p['name']} is {p['state']}: {p['reason']}" for p in bad)]
+        return "SuperLink", False, " ".join(filter(None, reasons)) + " Look at: blossomtune log"
+    states = ", ".join(f"{p['name']} {p['state']}" for p in found["processes"])
+    return "SuperLink", True, states

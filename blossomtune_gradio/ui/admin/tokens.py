@@ -1,0 +1,75 @@
+"""The card of tokens for scripts: make one (it is shown this once), see all, revoke."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import gradio as gr
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import BlossomError, InvalidInput
+from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.services.tokens import state_of
+from blossomtune_gradio.store.models import ApiToken, now
+from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.events import sent, sent_id
+from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.outcome import Said, outcome, said
+from blossomtune_gradio.ui.rows import iso, right_now
+
+_FOR = "For scripts and the command line, which use the REST interface."
+_TONES = {"good": "good", "expired": "off", "revoked": "off"}
+_MOST = 50  # newest tokens that are shown
+
+
+def build_tokens(app: Application, guard: Guard) -> None:
+    """Draw the card into the current column."""
+
+    @guard.server_function(Role.ADMIN)
+    def tokens(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
+        moment = now()
+        rows = [_row(token, moment) for token in app.tokens.list(user)[:_MOST]]
+        return {"rows": rows, "now": right_now()}
+
+    @guard(Role.ADMIN)
+    def on_create(event: gr.EventData, user: User) -> Said:
+        try:
+            name, role = str(sent(event, "name")), str(sent(event, "role"))
+            token, secret = app.tokens.create(user, name, role, _days(event))
+        except BlossomError as error:  # not as a toast: what was typed stays beside it
+            return said("bad", str(error))
+        text = f"Copy the token of {token.name} now; it is never shown again."
+        return {**said("good", text), "secret": secret}
+
+    @guard(Role.ADMIN)
+    def on_revoke(event: gr.EventData, user: User) -> Said:
+        return outcome(lambda: f"{app.tokens.revoke(sent_id(event), user).name} is revoked.")
+
+    with gr.Column(elem_classes="bt-card", elem_id="tokens-card"):
+        heading("Tokens", _FOR)
+        rows = part("tokens_table", elem_id="tokens-table", readers=(tokens,))
+    rows.create(on_create, None, rows, api_visibility="private", show_progress="hidden")
+    rows.revoke(on_revoke, None, rows, api_visibility="private", show_progress="hidden")
+
+
+def _days(event: gr.EventData) -> float:
+    days = sent(event, "days")
+    if type(days) not in (int, float):
+        raise InvalidInput("Say for how many days the token is good.")
+    return float(str(days))
+
+
+def _row(token: ApiToken, moment: datetime) -> dict[str, Any]:
+    state = state_of(token, moment)
+    return {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role,
+        "state": state,
+        "tone": _TONES[state],
+        "by": token.created_name or token.created_by,
+        "expires": iso(token.expires_at),
+        "used": iso(token.last_used_at),
+        "can_revoke": state == "good",
+    }

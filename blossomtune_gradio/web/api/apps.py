@@ -1,0 +1,47 @@
+"""Flower apps: what is there, and what is wrong with it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.flower.apps import FlowerApp
+from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.web.api.caller import Caller
+from blossomtune_gradio.web.api.models import AppView, FindingView, Name, NewApp
+
+
+def router(app: Application, caller: Caller) -> APIRouter:
+    """`/apps`."""
+    made = APIRouter(tags=["apps"])
+    by = Annotated[User, Depends(caller)]
+
+    @made.get("/apps", summary="All Flower apps, broken ones included")
+    def apps(user: by) -> list[AppView]:
+        return [_view(found) for found in app.apps.list(user)]
+
+    @made.get("/apps/{name}", summary="One app with its configuration and findings")
+    def one(name: Name, user: by) -> AppView:
+        require(user, Role.RESEARCHER, "see the apps")
+        return _view(app.apps.get(name))
+
+    @made.post("/apps", status_code=201, summary="A new app that works, from the template")
+    def create(body: NewApp, user: by) -> AppView:
+        return _view(app.apps.create(body.name, user, body.title))
+
+    return made
+
+
+def _view(found: FlowerApp) -> AppView:
+    return AppView(
+        name=found.name,
+        title=found.title,
+        version=found.version,
+        description=found.description,
+        runnable=found.runnable,
+        config=dict(found.config),
+        components=found.components,
+        api=found.api,
+        bundle_hash=found.bundle_hash,
+        findings=[FindingView(level=f.level, sentence=f.sentence) for f in found.findings],
+    )

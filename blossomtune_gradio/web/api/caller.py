@@ -1,0 +1,36 @@
+"""Whose token a request carries."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from fastapi.security import HTTPBearer
+
+from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.services.tokens import TokenNotValid, TokenService
+
+bearer = HTTPBearer(
+    scheme_name="token", auto_error=False, description="Made by `blossomtune token create`"
+)
+
+
+class Caller:
+    """Reads the Authorization header and nothing else."""
+
+    def __init__(self, tokens: TokenService) -> None:
+        self._tokens = tokens
+
+    def __call__(self, request: Request) -> User:
+        """The user a request acts as; their rights are checked by the services."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise TokenNotValid(
+                "Send a token: `Authorization: Bearer …`. Make one with `blossomtune token create`."
+            )
+        client = request.client
+        return self._tokens.user(secret.strip(), client.host if client else "")
+
+    def anybody_with_a_token(self, request: Request) -> User:
+        """The user, if they have any role at all."""
+        user = self(request)
+        require(user, Role.PARTICIPANT, "use the REST interface")
+        return user

@@ -1,0 +1,178 @@
+"""Runs: queue, list, look, stop; their log, numbers and timeline."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import NotPossible
+from blossomtune_gradio.identity import User
+from blossomtune_gradio.services.run_history import RunFilter
+from blossomtune_gradio.services.run_limits import RunLimits
+from blossomtune_gradio.store.models import Run, RunSite
+from blossomtune_gradio.web.api.caller import Caller
+from blossomtune_gradio.web.api.logs import After, log_page
+from blossomtune_gradio.web.api.models import (
+    Deleted,
+    EventView,
+    Id,
+    Limit,
+    LogPage,
+    Marks,
+    MetricView,
+    Move,
+    NewRun,
+    RunList,
+    RunSiteView,
+    RunView,
+    Word,
+)
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="The same key never makes two runs: send it again after a lost answer",
+    ),
+]
+_Status = Literal[
+    "open", "queued", "submitted", "running", "completed", "failed", "stopped", "lost"
+]
+
+
+def router(app: Application, caller: Caller) -> APIRouter:
+    """`/runs`."""
+    made = APIRouter(tags=["runs"])
+    by = Annotated[User, Depends(caller)]
+
+    def view(run: Run, user: User) -> RunView:
+        return run_view(run, app.runs.why(run, user))
+
+    @made.post("/runs", status_code=201, summary="Queue a run")
+    def start(body: NewRun, user: by, key: Key = None) -> RunView:
+        run = app.runs.start(
+            body.app,
+            user,
+            name=body.name,
+            config=body.config,
+            partitions=body.partitions,
+            key=f"{user.id} {key}" if key else None,
+            limits=RunLimits(
+                min_sites=body.min_sites,
+                quorum_seconds=body.quorum_seconds,
+                on_quorum=body.on_quorum,
+                round_seconds=body.round_seconds,
+            ),
+            tags=body.tags,
+        )
+        if run.app != body.app or (body.name and run.name != " ".join(body.name.split())):
+            raise NotPossible(f"This Idempotency-Key made the run {run.name}. Use another key.")
+        return view(run, user)
+
+    @made.get("/runs", summary="Pinned runs first, then the newest")
+    def runs(
+        user: by,
+        status: Annotated[_Status | None, Query(description="open: not ended yet")] = None,
+        app_name: Annotated[str, Query(alias="app", max_length=200)] = "",
+        tag: Word = "",
+        text: Word = "",
+        pinned: bool = False,
+        offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+        limit: Limit = 50,
+    ) -> RunList:
+        wanted = RunFilter(text=text, status=status or "", app=app_name, tag=tag, pinned=pinned)
+        found, total = app.history.search(wanted, user, offset, limit)
+        return RunList(runs=[view(run, user) for run in found], total=total)
+
+    @made.get("/runs/{run_id}", summary="One run")
+    def one(run_id: Id, user: by) -> RunView:
+        return view(app.runs.get(run_id, user), user)
+
+    @made.post("/runs/{run_id}/stop", summary="End a run")
+    def stop(run_id: Id, user: by) -> RunView:
+        return view(app.runs.stop(run_id, user), user)
+
+    @made.post("/runs/{run_id}/move", summary="Change its place in the queue")
+    def move(run_id: Id, body: Move, user: by) -> RunView:
+        return view(app.runs.move(run_id, body.direction, user), user)
+
+    @made.patch("/runs/{run_id}", summary="Change note, tags or pin")
+    def mark(run_id: Id, body: Marks, user: by) -> RunView:
+        run = app.history.mark(run_id, user, note=body.note, tags=body.tags, pinned=body.pinned)
+        return view(run, user)
+
+    @made.delete("/runs/{run_id}", summary="Delete an ended run with its log and numbers")
+    def delete(run_id: Id, user: by) -> Deleted:
+        return Deleted(deleted=app.history.delete(run_id, user))
+
+    @made.get("/runs/{run_id}/sites", summary="What each site did in it")
+    def sites(run_id: Id, user: by) -> list[RunSiteView]:
+        run = app.runs.get(run_id, user)
+        return [_site(row) for row in app.history.sites(run.id, user)]
+
+    @made.get("/runs/{run_id}/log", summary="Its log from a cursor on")
+    def log(run_id: Id, user: by, after: After = None, limit: Limit = 500) -> LogPage:
+        run = app.runs.get(run_id, user)
+        return log_page(app, f"run-{run.id}", after, limit)
+
+    @made.get("/runs/{run_id}/metrics", summary="Its numbers per round and site")
+    def metrics(run_id: Id, user: by) -> list[MetricView]:
+        run = app.runs.get(run_id, user)
+        values = app.metrics.values(run.id, user)
+        return [MetricView(name=v.name, site=v.site, round=v.round, value=v.value) for v in values]
+
+    @made.get("/runs/{run_id}/events", summary="Its timeline, oldest first")
+    def events(run_id: Id, user: by) -> list[EventView]:
+        run = app.runs.get(run_id, user)
+        found = app.history.events(run.id, user)
+        return [EventView(id=e.id, at=e.at, kind=e.kind, text=e.text) for e in found]
+
+    return made
+
+
+def run_view(run: Run, why: str) -> RunView:
+    """A run as REST gives it."""
+    return RunView(
+        id=run.id,
+        name=run.name,
+        app=run.app,
+        app_hash=run.app_hash,
+        status=run.status.value,
+        ended=run.status.is_end,
+        why=why,
+        cause_code=run.cause_code,
+        evidence=run.evidence,
+        round=run.round,
+        rounds=run.rounds,
+        config=run.config,
+        partitions=run.partitions,
+        command=run.command,
+        flower_run_id=run.flower_run_id,
+        min_sites=run.min_sites,
+        tags=run.tags,
+        note=run.note,
+        pinned=run.pinned,
+        bytes_sent=run.bytes_sent,
+        bytes_received=run.bytes_received,
+        client_seconds=run.client_seconds,
+        server_seconds=run.server_seconds,
+        created_by=run.started_by or run.created_by,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )
+
+
+def _site(row: RunSite) -> RunSiteView:
+    return RunSiteView(
+        name=row.name,
+        node_id=row.node_id,
+        partition=row.partition_id,
+        asked=row.asked,
+        answered=row.answered,
+        failures=row.failures,
+        last_round=row.last_round,
+        last_error=row.last_error,
+    )

@@ -1,0 +1,70 @@
+"""Files that are made for one reader and kept nowhere: `/download/…`, streamed, `no-store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.identity import User
+from blossomtune_gradio.services.audit import AuditFilter
+from blossomtune_gradio.services.audit_export import MEDIA_TYPES, Format, exported
+
+
+def download_router(app: Application, user_of: Callable[[Request], User]) -> APIRouter:
+    """Exports for whoever `user_of` says is asking."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/download/audit.{form}")
+    def audit(
+        form: Format,
+        request: Request,
+        actor: str = "",
+        action: str = "",
+        target: str = "",
+        text: str = "",
+        since: str = "",
+        until: str = "",
+    ) -> StreamingResponse:
+        wanted = AuditFilter(
+            actor=actor,
+            action=action,
+            target=target,
+            text=text,
+            since=moment(since),
+            until=moment(until),
+        )
+        entries = app.audit.all_entries(user_of(request), wanted)  # refuses before anything is sent
+        name = f"blossomtune-audit-{datetime.now(UTC):%Y%m%d-%H%M}.{form}"
+        return attachment(exported(entries, form), MEDIA_TYPES[form], name)
+
+    return router
+
+
+def attachment(pieces: Iterator[str], media_type: str, name: str) -> StreamingResponse:
+    """A streamed file that no cache keeps."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+
+
+def moment(text: str) -> datetime | None:
+    """A time in UTC as ISO 8601, or None for "".
+
+    Raises:
+        InvalidInput: it is no time.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{text[:40]!r} is no time. Write it like 2026-11-25T08:00.") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
