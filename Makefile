@@ -10,6 +10,7 @@ MODEL ?= auto
 ROUNDS ?= 3
 SITES ?= 2
 ONLY ?=
+SMOKE ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench install install-dev browser clean
@@ -34,8 +35,8 @@ check: $(VENV)/.dev ## ruff, mypy and the pre-commit hooks on all files
 	$(BIN)/mypy
 	$(BIN)/pre-commit run --all-files
 
-bench: $(VENV)/.dev ## run the benchmarks (ONLY=startup for one)
-	@$(BIN)/python -m benchmarks $(ONLY)
+bench: $(VENV)/.dev ## run the benchmarks (ONLY=startup for one, SMOKE=1 in small)
+	@$(BIN)/python -m benchmarks $(ONLY) $(if $(SMOKE),--smoke)
 
 install: $(VENV)/.apps ## install without starting anything
 

@@ -163,6 +163,10 @@ class KitService:
         self._on_change()
         return key
 
+    def ca_certificate(self) -> bytes:
+        """The certificate (PEM) that sites check the TLS listener against. Public."""
+        return self._credentials.ca_cert.read_bytes()
+
     def ways(self, participant_id: int, by: User) -> Mapping[str, str]:
         """Texts for the page: how this site can be run. See `kit_files.ways` for the names."""
         with self._database.read() as session:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
+from blossomtune_gradio.flower.replies import KEY_HEADER, PUSH_PATH
+from blossomtune_gradio.services.traffic import MAX_BODY, Traffic
 from blossomtune_gradio.web.pace import Pace
 from blossomtune_gradio.web.upstream import Connection, Headers, Pool
 
@@ -34,6 +36,7 @@ _HOP_BY_HOP = frozenset(
 # The SuperLink trusts these from loopback, which is where we call from.
 _FORGEABLE = (b"x-forwarded-", b"forwarded")
 _ADDED_BY_OUR_SERVER = frozenset((b"date", b"server"))
+_KEY_HEADER, _PUSH_PATH = KEY_HEADER.encode(), PUSH_PATH.encode()
 
 
 class TooBig(Exception):
@@ -45,7 +48,7 @@ class FleetGateway:
 
     `upstream` tells where the SuperLink is ("https://127.0.0.1:PORT") or None while it is
     stopped; it is asked for each request. `max_body` in bytes per request; `timeout` in seconds
-    that either side may be silent within an exchange.
+    that either side may be silent within an exchange. `traffic` counts what each site sends.
     """
 
     def __init__(
@@ -56,12 +59,14 @@ class FleetGateway:
         max_body: int = 64 * MIB,
         timeout: float = 60,
         pace: Pace | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._upstream = upstream
         self._pool = Pool(ca_cert)
         self._max_body = max_body
         self._timeout = timeout
         self.pace = Pace() if pace is None else pace
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; everything but a plain Fleet request gets an empty 404."""
@@ -97,8 +102,14 @@ class FleetGateway:
         try:
             connection = await self._pool.take(origin)
             connection.begin(_request_head(scope, origin))
-            await self._send_body(connection, receive, chunked=_content_length(scope) is None)
-            await self._send_answer(connection, send)
+            chunked = _content_length(scope) is None
+            received, reply = await self._send_body(
+                connection, receive, chunked, keep=_raw_path(scope) == _PUSH_PATH
+            )
+            status, sent = await self._send_answer(connection, send)
+            if self._traffic is not None and status < 300:
+                key = next((v for n, v in scope["headers"] if n == _KEY_HEADER), b"")
+                self._traffic.add(key, received, sent, reply)
         except TooBig:
             await self._trouble(send, scope, 413, self._too_big())
         except FlowerUnreachable as error:
@@ -109,8 +120,11 @@ class FleetGateway:
             if connection is not None:
                 self._pool.give_back(origin, connection)
 
-    async def _send_body(self, connection: Connection, receive: Receive, chunked: bool) -> None:
-        sent, more = 0, True
+    async def _send_body(
+        self, connection: Connection, receive: Receive, chunked: bool, keep: bool
+    ) -> tuple[int, bytes]:
+        """Number of bytes, and the bytes themselves if they are to be kept and not too many."""
+        sent, more, kept = 0, True, b""
         while more:
             async with asyncio.timeout(self._timeout):
                 message = await receive()
@@ -120,21 +134,27 @@ class FleetGateway:
                 sent += len(data)
                 if sent > self._max_body:
                     raise TooBig
+                if keep and sent <= MAX_BODY:
+                    kept += data
                 if data and not await connection.write(_chunk(data) if chunked else data):
-                    return
+                    return sent, b""
         if not chunked or await connection.write(b"0\r\n\r\n"):
             connection.sent_all()
+        return sent, kept if sent <= MAX_BODY else b""
 
-    async def _send_answer(self, connection: Connection, send: _Once) -> None:
+    async def _send_answer(self, connection: Connection, send: _Once) -> tuple[int, int]:
+        """Status, and the number of bytes of the body."""
         async with asyncio.timeout(self._timeout):
             status, headers = await connection.head()
         await send.start(status, [h for h in headers if _is_for_client(h[0])])
+        sent = 0
         while True:
             async with asyncio.timeout(self._timeout):
                 data = await connection.read()
                 await send.body(data, more=bool(data))
+            sent += len(data)
             if not data:
-                return
+                return status, sent
 
     async def _trouble(self, send: _Once, scope: Scope, status: int, sentence: str) -> None:
         if send.started:  # half an answer must not look like a whole one
