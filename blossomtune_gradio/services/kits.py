@@ -241,7 +241,7 @@ def _refusal(session: Session, known: NodeKey | None) -> BlossomError:
     if owner is None or owner.status is ParticipantStatus.APPROVED:
         return TokenRefused("This token is not valid (any more). Get a new kit.")
     when = f"{owner.changed_at:%F}"
-    why = f" Reason: {owner.reason}" if owner.reason else ""
+    why = f" Reason: {owner.reason.rstrip('.')}." if owner.reason else ""
     if owner.status is ParticipantStatus.WITHDRAWN:
         return NotAllowed(f"{owner.site} withdrew from the federation on {when}. Ask for access.")
     if owner.status is ParticipantStatus.DENIED:
