@@ -9,8 +9,9 @@ beginning (BEGIN IMMEDIATE), because a transaction that first reads and then wan
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from alembic import command
@@ -35,6 +36,7 @@ class Database:
         """
         self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._engine = create_engine(url)
+        self._turn = RLock() if self._is_sqlite else nullcontext()
         if self._is_sqlite:
             _use_own_transactions(self._engine)
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -55,7 +57,12 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that commits at the end, or undoes everything when an error leaves it."""
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+        # Threads queue here: SQLite's own wait is a game of chance with an error after 10 s.
+        with (
+            self._turn,
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def close(self) -> None:
