@@ -7,6 +7,7 @@ other room has to think of it.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,19 @@ class Settings:
     session_hours: float = 12.0
     """Hours until somebody has to sign in again."""
 
+    smtp_url: str = field(default="", repr=False)
+    """Mail server, like smtp://user:password@host:587?starttls=1 or smtps://… (docs/mail.md).
+    Empty: mails wait in the Outbox of the Admin page."""
+
+    mail_from: str = ""
+    """Sender of our mails, like Our federation <fl@example.org>. Needed with `smtp_url`."""
+
+    admin_emails: frozenset[str] = frozenset()
+    """Addresses that are told of requests, by commas, besides those of admins who signed in."""
+
+    mail_templates_dir: Path | None = None
+    """Folder with mail templates that replace ours, file by file."""
+
     fleet_host: str = "127.0.0.1"
     """Address the TLS listener for SuperNodes listens on; `0.0.0.0` to let other machines join."""
 
@@ -97,11 +111,20 @@ class Settings:
     join_token_hours: float = 24.0
     """Hours for which the one-time token in a kit can be used."""
 
+    site_lost_minutes: float = 10.0
+    """Minutes an approved site may be away before its owner is mailed that it is lost."""
+
     site_preload: str = "torch,transformers.models.bert.modeling_bert,flwr_datasets.partitioner"
     """Modules a site imports once instead of once per message, by commas; missing ones are fine."""
 
     ready_seconds: float = 60.0
     """Seconds the SuperLink has to become ready before its start counts as failed."""
+
+    run_slots: int = 1
+    """Number of runs that may be with Flower at the same time; the others wait in the queue."""
+
+    webhook_networks: str = ""
+    """Private networks that webhooks may reach all the same, by commas: `127.0.0.1,10.1.0.0/16`."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -109,6 +132,7 @@ class Settings:
             "flower_apps_dir",
             "tls_cert",
             "tls_key",
+            "mail_templates_dir",
         ):  # children work elsewhere
             if given := getattr(self, name):
                 object.__setattr__(self, name, given.expanduser().absolute())
@@ -118,7 +142,10 @@ class Settings:
         _require("max_participants", self.max_participants >= 1, "at least 1")
         _require("partitions", 1 <= self.partitions <= 100_000, "between 1 and 100000")
         _require("join_token_hours", self.join_token_hours > 0, "more than 0")
+        _require("site_lost_minutes", self.site_lost_minutes > 0, "more than 0")
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
+        _require("run_slots", 1 <= self.run_slots <= 64, "between 1 and 64")
+        _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
         _require("session_hours", self.session_hours > 0, "more than 0")
         self._check_sign_in()
 
@@ -194,6 +221,15 @@ class Settings:
         if self.fleet_public_host:
             return self.fleet_public_host
         return "127.0.0.1" if self.fleet_host in ("0.0.0.0", "::", "") else self.fleet_host  # noqa: S104
+
+
+def _are_networks(text: str) -> bool:
+    try:
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            ipaddress.ip_network(part, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _require(name: str, good: bool, wanted: str) -> None:

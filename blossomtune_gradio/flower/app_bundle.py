@@ -1,85 +1,168 @@
 """What of an app's folder travels to the sites: its files, links and size.
 
 Flower packs a bundle (FAB) of at most 10 MB from code and texts, and silently leaves out links.
-Its own packer has the last word, so that an app listed as runnable is one `flwr run` accepts; it
-only reads files, it imports nothing.
+Its own packer has the last word, so that an app listed as runnable is one `flwr run` accepts. It
+is handed what was read here, so it opens nothing itself. Surprise: patterns such as `*a*a*a*a*b`
+in .gitignore keep it busy for hours, so their work is counted beforehand.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from flwr.cli.build import build_fab_from_disk
+from flwr.cli.build import build_fab_from_files
 from flwr.cli.utils import AppPathDepthError
 
-from blossomtune_gradio.flower.app_facts import Finding
+from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.flower.app_facts import Finding, Level
+from blossomtune_gradio.flower.app_tree import AppTree, Entry
 
-_LARGEST = 10 * 1024 * 1024  # bytes of one bundle, packed: Flower's limit
-_LARGEST_UNPACKED = 5 * _LARGEST  # more is not even read
-_PACKED = frozenset({".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl"})
-_MOST_FILES = 5000
+_LARGEST_UNPACKED = 50 * 1024 * 1024  # bytes; Flower's limit is 10 MB packed, more is not read
+_PACKED = (".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl")
+_PACKED_NAMES = frozenset({"LICENSE", "LICENSE.md", ".gitignore"})
+_IGNORE = ".gitignore"
+_LARGEST_IGNORE = 64 * 1024  # bytes
+_MOST_STARS = 4  # wildcards in one pattern
+_MOST_WORK = 2e8  # steps of matching: about two seconds at the worst
+_MOST_SAID = 5  # findings of one sort
+_QUIET = (".gitignore", ".gitkeep", "LICENSE", ".env.example", ".editorconfig")
 
 
-def folder_findings(path: Path, folder: Path) -> list[Finding]:
-    """An error when the app's folder is a link to somewhere else."""
-    if path.resolve().parent == folder.resolve():
+@dataclass(frozen=True)
+class Bundle:
+    """What a site gets. Hash and size are of the packed file, empty and 0 when there is none."""
+
+    hash: str = ""
+    size: int = 0
+
+
+Packed: TypeAlias = tuple[Bundle, dict[str, bytes], list[Finding]]
+
+
+def travels(name: str) -> bool:
+    """Whether Flower packs files of that name, .gitignore aside."""
+    return name.endswith(_PACKED) or name in _PACKED_NAMES
+
+
+def tree_findings(tree: AppTree) -> list[Finding]:
+    """Links, special files, odd names, too many files, too many bytes, what stays behind."""
+    findings = [Finding("error", fault) for fault in tree.faults]
+    findings += _few([_link(tree, entry) for entry in tree.of("link")])
+    findings += _few(
+        [
+            Finding(
+                "error",
+                f"{entry.name} is a pipe, socket or device, not a file. Remove it.",
+            )
+            for entry in tree.of("special")
+        ]
+    )
+    findings += _few(list(_odd_names(tree.of("file"))))
+    size = sum(entry.size for entry in tree.of("file") if travels(entry.name))
+    if size > _LARGEST_UNPACKED:
+        findings.append(_too_large(size))
+    return [*findings, *_left_behind(tree)]
+
+
+def bundle(tree: AppTree, patterns: Iterable[str]) -> Packed:
+    """Pack it as Flower does; also what was read for that, and why there is no bundle.
+
+    `patterns` are those of the app's own in pyproject.toml.
+    """
+    content: dict[str, bytes] = {}
+    left = _LARGEST_UNPACKED
+    try:
+        for entry in tree.of("file"):
+            content[entry.name] = tree.read(entry.name, left) if travels(entry.name) else b""
+            left -= len(content[entry.name])
+        _require_simple([*_ignored(content), *patterns], list(content))
+        packed = build_fab_from_files(content)[0]
+    except InvalidInput as error:
+        return Bundle(), content, [Finding("error", str(error))]
+    except AppPathDepthError as error:
+        return Bundle(), content, [Finding("error", f"{error.path} lies too deep for Flower.")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        return Bundle(), content, [Finding("error", f"Flower cannot bundle this app: {said}")]
+    return Bundle(hashlib.sha256(packed).hexdigest(), len(packed)), content, []
+
+
+def _ignored(content: dict[str, bytes]) -> list[str]:
+    text = content.get(_IGNORE, b"")
+    if len(text) > _LARGEST_IGNORE:
+        raise InvalidInput(".gitignore is larger than 64 KiB. Shorten it.")
+    return text.decode("utf-8", "replace").splitlines()
+
+
+def _require_simple(patterns: list[str], names: list[str]) -> None:
+    """Matching takes len(name) ** stars / stars! steps at the worst."""
+    work = 0.0
+    for pattern in patterns:
+        stars = pattern.replace("**/", "*").replace("**", "*").count("*")
+        if stars > _MOST_STARS:
+            raise InvalidInput(
+                f"The pattern {pattern[:60]!r} has more than {_MOST_STARS} wildcards. Write it "
+                "simpler; matching it would take too long."
+            )
+        work += sum(len(name) ** stars for name in names) / math.factorial(stars)
+    if work > _MOST_WORK:
+        raise InvalidInput(
+            "The patterns of .gitignore, fab-include and fab-exclude would take too long with so "
+            "many files. Use fewer of them."
+        )
+
+
+def _link(tree: AppTree, entry: Entry) -> Finding:
+    real = os.path.realpath(tree.root / entry.name)
+    root = os.path.realpath(tree.root)
+    if real != root and os.path.commonpath([real, root]) == root:
+        return Finding("warning", f"{entry.name} is a link; Flower leaves it out of the bundle.")
+    return Finding(
+        "error", f"{entry.name} is a link that leads out of the app. Copy the file instead."
+    )
+
+
+def _odd_names(files: Iterable[Entry]) -> Iterator[Finding]:
+    for entry in files:
+        if not entry.name.isprintable():
+            level: Level = "error" if travels(entry.name) else "warning"
+            yield Finding(
+                level,
+                f"{entry.name!a} has characters in its name that cannot be shown. Rename it.",
+            )
+
+
+def _left_behind(tree: AppTree) -> list[Finding]:
+    names = [
+        entry.name
+        for entry in tree.of("file")
+        if not travels(entry.name) and not entry.name.endswith(_QUIET)
+    ]
+    if not names:
         return []
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     return [
         Finding(
-            "error",
-            f"{path.name} is a link that leads out of the folder of Flower apps. Copy the app "
-            "there instead.",
+            "note",
+            f"Sites do not get {shown}: Flower bundles only code and texts (py, toml, md, yaml, "
+            "json).",
         )
     ]
 
 
-def bundle_findings(path: Path) -> list[Finding]:
-    """Links, too many files, too many bytes."""
-    findings: list[Finding] = []
-    count, size = 0, 0
-    for parent, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if name != ".git"]
-        for entry in (Path(parent, name) for name in (*folders, *files)):
-            count += 1
-            if entry.is_symlink():
-                findings.append(_link(entry, path))
-            elif entry.suffix in _PACKED and entry.is_file():
-                size += entry.stat().st_size
-        if count > _MOST_FILES:
-            break
-    if count > _MOST_FILES:
-        findings.append(
-            Finding(
-                "error",
-                f"There are more than {_MOST_FILES} files in this folder. Keep data and virtual "
-                "environments outside of it.",
-            )
-        )
-    if size > _LARGEST_UNPACKED:
-        findings.append(_too_large(size))
-    return findings
-
-
-def bundle_hash(path: Path) -> tuple[str, list[Finding]]:
-    """SHA-256 of the bundle Flower makes of this folder, or the reason why it makes none."""
-    try:
-        bundle = build_fab_from_disk(path)
-    except AppPathDepthError as error:
-        return "", [Finding("error", f"{error.path} lies too deep in folders for Flower.")]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        return "", [
-            Finding("error", f"Flower cannot bundle this app: {' '.join(str(error).split())}")
-        ]
-    return hashlib.sha256(bundle).hexdigest(), []
-
-
-def _link(entry: Path, path: Path) -> Finding:
-    name = entry.relative_to(path)
-    if entry.resolve().is_relative_to(path.resolve()):
-        return Finding("warning", f"{name} is a link; Flower leaves it out of the bundle.")
-    return Finding("error", f"{name} is a link that leads out of the app. Copy the file instead.")
+def _few(findings: list[Finding]) -> list[Finding]:
+    """The first ones, and how many more there are."""
+    more = len(findings) - _MOST_SAID
+    if more <= 0:
+        return findings
+    worst: Level = "error" if any(one.level == "error" for one in findings) else "warning"
+    kept = sorted(findings, key=lambda one: one.level)[:_MOST_SAID]
+    return [*kept, Finding(worst, f"… and {more} more of this sort.")]
 
 
 def _too_large(size: int) -> Finding:

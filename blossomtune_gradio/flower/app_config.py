@@ -7,18 +7,19 @@ so types are checked here. The manner of writing is TOML everywhere: `key = valu
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from blossomtune_gradio.errors import InvalidInput
-from blossomtune_gradio.flower.app_facts import ConfigValue, FlowerApp
+from blossomtune_gradio.flower.app_facts import ConfigField, ConfigType, ConfigValue, FlowerApp
 from blossomtune_gradio.flower.files import write_private
 
 _LONGEST = 64 * 1024  # characters in the text box
 _INTEGERS = range(-(2**63), 2**63)  # what Flower can carry
+_DEEPEST = 20  # tables in tables
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -54,6 +55,30 @@ def parse_config_text(text: str) -> dict[str, ConfigValue]:
     return found
 
 
+def form_value(value: ConfigValue) -> str | bool:
+    """What a form shows for it: a text, without quotes, or a switch.
+
+    Numbers travel as texts, because a browser would round large ones and make 1 of 1.0.
+    """
+    if isinstance(value, bool | str):
+        return value
+    return repr(value)
+
+
+def typed_value(field: ConfigField, given: object) -> ConfigValue:
+    """What somebody filled in for a setting, in the setting's type.
+
+    `given` may be a text, a switch or a number. Raises InvalidInput that names the key.
+    """
+    if field.type == "str" or not isinstance(given, str):
+        return _typed(field.key, given, field.default)
+    try:
+        return _typed(field.key, _READERS[field.type](given.strip()), field.default)
+    except ValueError as error:
+        kind = _KINDS[type(field.default)]
+        raise InvalidInput(f"{field.key} must be {kind}, got {_short(repr(given))}.") from error
+
+
 def write_run_config(path: Path, config: Mapping[str, ConfigValue]) -> Path:
     """Write the file that `flwr run --run-config` reads. Its name must end in .toml.
 
@@ -65,21 +90,33 @@ def write_run_config(path: Path, config: Mapping[str, ConfigValue]) -> Path:
     return path
 
 
-def flat_config(table: Mapping[str, Any], prefix: str = "") -> dict[str, ConfigValue]:
-    """Nested tables as `table.key`, as Flower does. Raises InvalidInput for lists and dates."""
+def flat_config(
+    table: Mapping[str, Any], prefix: str = "", depth: int = 0
+) -> dict[str, ConfigValue]:
+    """Nested tables as `table.key`, as Flower does.
+
+    Raises InvalidInput for lists, dates, names that are empty or given twice.
+    """
+    if depth > _DEEPEST:
+        raise InvalidInput(f"{_short(prefix)} has more than {_DEEPEST} tables in each other.")
     flat: dict[str, ConfigValue] = {}
     for key, value in table.items():
+        if not key:
+            raise InvalidInput(f"A name in {prefix or 'it'} is empty; give the setting a name.")
         name = f"{prefix}{key}"
+        inner = flat_config(value, f"{name}.", depth + 1) if isinstance(value, Mapping) else {}
+        if name in flat or not flat.keys().isdisjoint(inner):
+            raise InvalidInput(f"{_short(name)} is given twice, with quotes and as a table.")
         if isinstance(value, Mapping):
-            flat |= flat_config(value, f"{name}.")
+            flat |= inner
         elif isinstance(value, bool | float | str):
             flat[name] = value
         elif isinstance(value, int):
             flat[name] = _fitting(name, value)
         else:
             raise InvalidInput(
-                f"{name} is a {_shown_type(value)}; Flower carries only numbers, texts, true and "
-                "false."
+                f"{_short(name)} is a {_shown_type(value)}; Flower carries only numbers, texts, "
+                "true and false."
             )
     return flat
 
@@ -109,6 +146,32 @@ def _typed(key: str, value: object, default: ConfigValue) -> ConfigValue:
     return _fitting(key, value) if type(value) is int else value
 
 
+def _bool(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # Python would read 1_0 as 10
+        raise ValueError(text)
+    return float(text)
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return int(text)
+
+
+_READERS: dict[ConfigType, Callable[[str], ConfigValue]] = {
+    "bool": _bool,
+    "int": _whole_number,
+    "float": _number,
+    "str": str,
+}
+
+
 def _as_float(key: str, value: int) -> float:
     try:
         return float(value)
@@ -132,5 +195,6 @@ def _shown_type(value: object) -> str:
 
 
 def _short(text: str) -> str:
-    text = text.strip()
+    """At most 60 characters, in one line."""
+    text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:59]}…"

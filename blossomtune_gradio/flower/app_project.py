@@ -1,22 +1,29 @@
-"""What an app's pyproject.toml says, read with care: it may be missing, huge or nonsense."""
+"""What an app's pyproject.toml says, read with care: it may be missing, huge or nonsense.
+
+tomli is the parser Flower itself uses; unlike the standard library's it refuses names of more than
+a thousand parts, which take minutes.
+"""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+import tomli
 from packaging.requirements import InvalidRequirement, Requirement
 
 from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.flower.app_comments import config_comments
 from blossomtune_gradio.flower.app_config import flat_config
 from blossomtune_gradio.flower.app_facts import ConfigValue, Finding
+from blossomtune_gradio.flower.app_tree import AppTree
 
+_FILE = "pyproject.toml"
 _LARGEST = 256 * 1024  # bytes
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")  # Flower's rule
+_MOST_DEPENDENCIES = 20  # findings
 _COMPONENTS = ("serverapp", "clientapp")
 
 
@@ -26,42 +33,55 @@ class Project:
 
     title: str
     version: str
+    publisher: str
     description: str
+    dependencies: tuple[str, ...]
     components: dict[str, str]
     config: dict[str, ConfigValue]
+    comments: dict[str, str]
+    patterns: tuple[str, ...]
+    """Of fab-include and fab-exclude."""
 
 
-def read_project(path: Path) -> tuple[Project | None, list[Finding]]:
+def read_project(tree: AppTree) -> tuple[Project | None, list[Finding]]:
     """The app's project and what is wrong with it; None when there is nothing to read."""
     try:
-        content = _toml(path / "pyproject.toml")
+        text, content = _toml(tree)
     except InvalidInput as error:
         return None, [Finding("error", str(error))]
     project = _table(content, "project")
     app = _table(content, "tool", "flwr", "app")
     config, findings = _config(app)
-    title = app.get("display-name") or project.get("name")
     read = Project(
-        title=title if isinstance(title, str) else "",
-        version=str(project.get("version", "")),
-        description=str(project.get("description", "")),
+        title=_text(app, "display-name") or _text(project, "name"),
+        version=_text(project, "version"),
+        publisher=_text(app, "publisher"),
+        description=_text(project, "description"),
+        dependencies=_texts(project, "dependencies"),
         components=_components(app),
         config=config,
+        comments={key: said for key, said in config_comments(text).items() if key in config},
+        patterns=(*_texts(app, "fab-include"), *_texts(app, "fab-exclude")),
     )
     return read, [*_project_findings(project), *_app_findings(app), *findings]
 
 
-def _toml(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > _LARGEST:
-            raise InvalidInput("pyproject.toml is larger than 256 KiB. Move data out of it.")
-        return tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
+def _toml(tree: AppTree) -> tuple[str, dict[str, Any]]:
+    if _FILE not in tree.entries:
         raise InvalidInput(
             "There is no pyproject.toml. Add one with [project] and [tool.flwr.app.components]."
-        ) from error
-    except OSError as error:
-        raise InvalidInput(f"pyproject.toml cannot be read ({error.strerror}).") from error
+        )
+    if tree.entries[_FILE].kind != "file":
+        raise InvalidInput(f"pyproject.toml cannot be read: it is a {tree.entries[_FILE].kind}.")
+    source = tree.read(_FILE, _LARGEST)
+    if source.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise InvalidInput(
+            "pyproject.toml is not valid TOML: it begins with a byte order mark. Save it as UTF-8 "
+            "without one."
+        )
+    try:
+        text = source.decode("utf-8")
+        return text, tomli.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"pyproject.toml is not valid TOML: {error}.") from error
 
@@ -85,24 +105,33 @@ def _project_findings(project: dict[str, Any]) -> list[Finding]:
 
 def _missing_packages(dependencies: object) -> list[Finding]:
     """The ServerApp runs in our environment, and nothing is installed for it there."""
-    missing = []
+    findings = []
     for line in dependencies if isinstance(dependencies, list) else []:
         try:
             wanted = Requirement(str(line))
-            metadata.version(wanted.name)
         except InvalidRequirement:
             continue  # Flower's packer says so
-        except metadata.PackageNotFoundError:
-            if wanted.marker is None or wanted.marker.evaluate():
-                missing.append(str(line))
-    return [
-        Finding(
-            "warning",
-            f"{line} is not installed here. The run fails if the ServerApp imports it; sites need "
-            "it if the ClientApp does.",
-        )
-        for line in missing
-    ]
+        there = _installed(wanted)
+        if there != "":
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{line} is not installed here{f', but {there}' if there else ''}. The run "
+                    "fails if the ServerApp imports it; sites need it if the ClientApp does.",
+                )
+            )
+    return findings[:_MOST_DEPENDENCIES]
+
+
+def _installed(wanted: Requirement) -> str | None:
+    """ "" when it is there or not needed, the version when it is another one, None when missing."""
+    if wanted.marker is not None and not wanted.marker.evaluate():
+        return ""
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return None
+    return "" if wanted.specifier.contains(version, prereleases=True) else version
 
 
 def _app_findings(app: dict[str, Any]) -> list[Finding]:
@@ -140,3 +169,13 @@ def _table(content: dict[str, Any], *keys: str) -> dict[str, Any]:
         if not isinstance(content, dict):
             return {}
     return content
+
+
+def _text(table: dict[str, Any], key: str) -> str:
+    value = table.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(table: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = table.get(key)
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()

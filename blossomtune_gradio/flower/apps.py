@@ -8,35 +8,56 @@ findings is an error. `bundle_hash` is what Flower will call the app in its runs
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
 
-from blossomtune_gradio.errors import NotFound, SettingsError
-from blossomtune_gradio.flower.app_bundle import bundle_findings, bundle_hash, folder_findings
-from blossomtune_gradio.flower.app_code import code_findings, guess_api
+from blossomtune_gradio.errors import InvalidInput, NotFound, SettingsError
+from blossomtune_gradio.flower.app_bundle import Bundle, bundle, tree_findings
+from blossomtune_gradio.flower.app_code import (
+    AppCode,
+    component_findings,
+    guess_api,
+    guess_frameworks,
+)
 from blossomtune_gradio.flower.app_config import (
+    form_value,
     parse_config_text,
+    typed_value,
     validated_config,
     write_run_config,
 )
-from blossomtune_gradio.flower.app_facts import ConfigValue, Finding, FlowerApp
+from blossomtune_gradio.flower.app_facts import ConfigField, ConfigValue, Finding, FlowerApp
+from blossomtune_gradio.flower.app_habits import habit_findings
 from blossomtune_gradio.flower.app_project import Project, read_project
+from blossomtune_gradio.flower.app_readme import LONGEST as LONGEST_README
+from blossomtune_gradio.flower.app_readme import readme_html
+from blossomtune_gradio.flower.app_revision import git_revision
+from blossomtune_gradio.flower.app_secrets import secret_findings
+from blossomtune_gradio.flower.app_tree import AppTree
+from blossomtune_gradio.plain_text import plain
 
 __all__ = [
     "AppCatalogue",
+    "ConfigField",
     "ConfigValue",
     "Finding",
     "FlowerApp",
+    "check",
     "discover",
+    "form_value",
     "parse_config_text",
+    "typed_value",
     "validated_config",
     "write_run_config",
 ]
 
-_Signature: TypeAlias = tuple[tuple[str, int, int], ...]
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
-_MOST_FILES = 5000  # in one app; more is a data folder or an environment in the wrong place
+_README = "README.md"
+_LARGEST_README = 1024 * 1024  # bytes; of more nothing is shown
+_LONGEST_SENTENCE = 400  # characters
+_LONGEST_WORDS = 300  # characters of a title or description
+_MOST_DEPENDENCIES = 50
 
 
 class AppCatalogue:
@@ -45,18 +66,13 @@ class AppCatalogue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = Lock()
-        self._known: dict[str, tuple[_Signature, FlowerApp]] = {}
+        self._known: dict[str, tuple[str, FlowerApp]] = {}
 
     def apps(self) -> list[FlowerApp]:
         """All apps by name. Raises SettingsError when the folder cannot be read."""
         with self._lock:
-            known, self._known = self._known, {}
-            for path in _app_folders(self.folder):
-                signature = _signature(path)
-                old = known.get(path.name)
-                fresh = old is None or old[0] != signature
-                app = read_app(path, self.folder) if fresh or old is None else old[1]
-                self._known[path.name] = (signature, app)
+            paths = _app_folders(self.folder)
+            self._known = {path.name: self._looked_at(path) for path in paths}
             return [app for _, app in self._known.values()]
 
     def get(self, name: str) -> FlowerApp:
@@ -68,42 +84,134 @@ class AppCatalogue:
         there = ", ".join(app.name for app in apps) or "none"
         raise NotFound(f"There is no Flower app {name!r}. These are there: {there}.")
 
+    def _looked_at(self, path: Path) -> tuple[str, FlowerApp]:
+        tree = _tree(path, self.folder)
+        revision = git_revision(path) if tree else ""
+        signature = f"{tree.signature} {revision}" if tree else ""
+        known = self._known.get(path.name)
+        if known and known[0] == signature:
+            return known
+        return signature, _read(path, tree, revision)
+
 
 def discover(folder: Path) -> list[FlowerApp]:
     """All apps by name, read afresh. Raises SettingsError when the folder cannot be read."""
     return AppCatalogue(folder).apps()
 
 
+def check(path: Path) -> FlowerApp:
+    """Judge the app in this folder, wherever it lies. Raises NotFound when it is no folder."""
+    path = Path(os.path.realpath(path))
+    if not path.is_dir():
+        raise NotFound(f"{path} is not a folder. Name the folder that holds pyproject.toml.")
+    return read_app(path, path.parent)
+
+
 def read_app(path: Path, folder: Path) -> FlowerApp:
     """Judge one app. `folder` is the one it has to lie in."""
-    findings = folder_findings(path, folder)
-    if findings:
-        return FlowerApp(name=path.name, path=path, title=path.name, findings=tuple(findings))
-    project, findings = read_project(path)
+    tree = _tree(path, folder)
+    return _read(path, tree, git_revision(path) if tree else "")
+
+
+def _tree(path: Path, folder: Path) -> AppTree | None:
+    """All that lies in the app; None when it is a link to somewhere else."""
+    if path.is_symlink() or os.path.realpath(path.parent) != os.path.realpath(folder):
+        return None
+    return AppTree(path)
+
+
+def _read(path: Path, tree: AppTree | None, revision: str) -> FlowerApp:
+    app = FlowerApp(name=_shown(path.name), path=path, title=path.name, revision=revision)
+    if tree is None:
+        away = (
+            f"{path.name} is a link that leads out of the folder of Flower apps. Copy the app "
+            "there instead."
+        )
+        return _harmless(replace(app, findings=(Finding("error", away),)))
+    findings = _name_findings(path.name)
+    app = replace(app, readme=_readme(tree))
+    try:
+        project, more = read_project(tree)
+    except InvalidInput as error:
+        project, more = None, [Finding("error", str(error))]
+    findings += more
     if project is None:
-        return FlowerApp(name=path.name, path=path, title=path.name, findings=tuple(findings))
-    findings += bundle_findings(path)
-    findings += code_findings(path, project.components)
-    digest = ""
-    if not any(finding.level == "error" for finding in findings):
-        digest, last_word = bundle_hash(path)
-        findings += last_word
-    return _app(path, project, digest, findings)
+        findings += [one for one in tree_findings(tree) if one.level == "error"]
+        return _harmless(replace(app, findings=tuple(findings)))
+    return _harmless(_judged(app, tree, project, findings))
 
 
-def _app(path: Path, project: Project, digest: str, findings: list[Finding]) -> FlowerApp:
-    return FlowerApp(
-        name=path.name,
-        path=path,
-        title=project.title or path.name,
+def _judged(app: FlowerApp, tree: AppTree, project: Project, findings: list[Finding]) -> FlowerApp:
+    code = AppCode(tree)
+    api = guess_api(code, project.components)
+    findings += tree_findings(tree)
+    findings += component_findings(code, project.components)
+    broken = any(finding.level == "error" for finding in findings)
+    packed = Bundle()
+    if not broken:
+        packed, content, last_word = bundle(tree, project.patterns)
+        findings += [*last_word, *secret_findings(tree, content), *habit_findings(code, api)]
+    return replace(
+        app,
+        title=project.title or app.title,
         version=project.version,
+        publisher=project.publisher,
         description=project.description,
         config=project.config,
+        comments=project.comments,
         components=project.components,
-        api=guess_api(path, project.components),
-        bundle_hash=digest,
+        dependencies=project.dependencies,
+        frameworks=guess_frameworks(code),
+        api=api,
+        bundle_hash=packed.hash,
+        bundle_size=packed.size,
         findings=tuple(findings),
     )
+
+
+def _readme(tree: AppTree) -> str:
+    if not tree.is_file(_README):
+        return ""
+    try:
+        text = tree.read(_README, _LARGEST_README).decode("utf-8", "replace")
+    except InvalidInput:
+        return ""
+    return readme_html(text[:LONGEST_README])
+
+
+def _name_findings(name: str) -> list[Finding]:
+    if name.isprintable():
+        return []
+    return [
+        Finding(
+            "error",
+            f"The folder {name!a} has characters in its name that cannot be shown. Rename it "
+            "to letters, digits, hyphens and underscores.",
+        )
+    ]
+
+
+def _harmless(app: FlowerApp) -> FlowerApp:
+    """Whatever the app says of itself can be shown anywhere: one line, no control characters."""
+    return replace(
+        app,
+        title=_shown(app.title),
+        version=_shown(app.version),
+        publisher=_shown(app.publisher),
+        description=_shown(app.description),
+        components={key: _shown(value) for key, value in app.components.items()},
+        dependencies=tuple(_shown(line) for line in app.dependencies[:_MOST_DEPENDENCIES]),
+        comments={key: _shown(said) for key, said in app.comments.items()},
+        findings=tuple(
+            Finding(one.level, _shown(one.sentence, _LONGEST_SENTENCE)) for one in app.findings
+        ),
+    )
+
+
+def _shown(text: str, longest: int = _LONGEST_WORDS) -> str:
+    words = plain(" ".join(text.encode("utf-8", "replace").decode().split()))
+    words = "".join(letter if letter.isprintable() else " " for letter in words).strip()
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _app_folders(folder: Path) -> list[Path]:
@@ -117,22 +225,7 @@ def _app_folders(folder: Path) -> list[Path]:
     return [
         entry
         for entry in entries
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in _SKIPPED
+        if (entry.is_dir() or (entry.is_symlink() and not entry.is_file()))
+        and not entry.name.startswith(".")
+        and entry.name not in _SKIPPED
     ]
-
-
-def _signature(path: Path) -> _Signature:
-    """Changes whenever a file of the app changes, comes or goes."""
-    seen: list[tuple[str, int, int]] = []
-    for parent, folders, files in os.walk(path):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED and name[0] != ".")
-        for name in (*files, *folders):
-            entry = Path(parent, name)
-            try:
-                status = entry.lstat()
-            except FileNotFoundError:
-                continue  # gone this moment; the next look sees it
-            seen.append((str(entry), status.st_mtime_ns, status.st_size))
-        if len(seen) > _MOST_FILES:
-            break
-    return tuple(sorted(seen))

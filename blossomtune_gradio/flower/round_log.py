@@ -24,6 +24,7 @@ from blossomtune_gradio.flower.points import Point, points_of
 from blossomtune_gradio.flower.python_text import python_value
 
 __all__ = [
+    "ErrorReply",
     "Event",
     "Finished",
     "Point",
@@ -72,11 +73,19 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class ErrorReply:
+    """A site answered with an error. Node 1 is the SuperLink itself, on behalf of a lost site."""
+
+    node_id: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last round is over. Points of the older API's summary still follow."""
 
 
-Event: TypeAlias = RoundStarted | Sampled | Replies | Point | Waiting | Finished
+Event: TypeAlias = RoundStarted | Sampled | Replies | Point | Waiting | ErrorReply | Finished
 
 _LONGEST = 100_000  # characters; longer lines carry no metrics
 _MOST_LINES = 5000  # of one printed dict
@@ -94,6 +103,7 @@ _REPLIES = re.compile(
     rf"aggregate_(train|fit|evaluate): [Rr]eceived {_N} results and {_N} failures"
 )
 _WAITING = re.compile(rf"Waiting for nodes to connect: {_N} connected \(minimum required: {_N}\)\.")
+_ERROR = re.compile(r"> Received error in reply from node (\d{1,20}): (.*)")
 _FINISHED = re.compile(r"Strategy execution finished in .*|Run finished \d+ round\(s\) in .*")
 _AGGREGATED = re.compile(r"└──> Aggregated MetricRecord: (.*)")
 _INITIAL = re.compile(r"Initial global evaluation results: (.*)")
@@ -141,6 +151,8 @@ class RoundParser:
             return [Replies(self._phase, self.round, int(found[2]), int(found[3]))]
         elif found := _WAITING.fullmatch(text):
             return [Waiting(int(found[1]), int(found[2]))]
+        elif found := _ERROR.fullmatch(text):
+            return [ErrorReply(int(found[1]), found[2])]
         elif _FINISHED.fullmatch(text):
             return [Finished()]
         return []

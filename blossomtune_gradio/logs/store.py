@@ -8,7 +8,7 @@ middle of it may keep its first records; who must not lose a line gives each tex
 import heapq
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
@@ -103,6 +103,29 @@ class LogStore:
         Looks through the last 64 MiB. Raises NotFound.
         """
         return self._known(source).search(needle, limit)
+
+    def around(self, source: str, offset: int, limit: int = 200) -> list[Line]:
+        """The line with this `offset` in the middle of about `limit` others. Raises NotFound."""
+        before = self._known(source).before(offset + 1, limit // 2 + 1)
+        start = before[-1].offset if before else 0
+        after = self._use(source).after(start, max(1, limit // 2), 0)[1]
+        return [*before, *after]
+
+    def all_lines(self, source: str) -> Iterator[str]:
+        """Every line as text, "time level text"; a log that is not there has none."""
+        cursor, more = {source: 0}, source in self.sources()
+        while more:
+            page = self.since(cursor, [source], limit=1000)
+            yield "".join(f"{line.time} {line.level:<8} {line.text}\n" for line in page.lines)
+            cursor, more = page.cursor, page.more
+
+    def remove(self, source: str) -> None:
+        """Delete a log for ever. One that is not there is fine. Raises OSError, InvalidInput."""
+        path = self.path(source)
+        with self._lock:
+            self._sources.pop(source, None)
+            self._warm.pop(source, None)
+        path.unlink(missing_ok=True)
 
     def path(self, source: str) -> Path:
         """The file of `source`, whether or not it is there yet. Raises InvalidInput."""

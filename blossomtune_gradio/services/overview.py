@@ -79,8 +79,9 @@ class Overview:
         return _for_participant(made, own) if by.role else _for_stranger(made)
 
     def _look(self, sites: list[Site]) -> dict[str, Any]:
-        newest = self._runs.list(SYSTEM, limit=20)
-        shown = next((r for r in newest if not r.status.is_end), newest[0] if newest else None)
+        newest = self._runs.list(SYSTEM, limit=1)
+        queue, active = self._runs.queue(SYSTEM), self._runs.active(SYSTEM)
+        shown = next(iter([*active, *queue, *newest]), None)
         return {
             "lamps": [
                 _lamp("SuperLink", self._federation.superlink),
@@ -90,7 +91,7 @@ class Overview:
             "approved": len(sites),
             "online": sum(site.presence == "online" for site in sites),
             "run": self._run(shown) if shown else None,
-            "queued": sum(r.status is RunStatus.QUEUED for r in newest),
+            "queued": len(queue),
             "trouble": self._sites.trouble,
             "running": self._federation.running,
         }

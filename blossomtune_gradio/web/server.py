@@ -75,7 +75,9 @@ class WebServer:
     def __enter__(self) -> Self:
         """Build the apps and answer requests from now on."""
         gateway = FleetGateway(
-            lambda: self._application.federation.upstream, self._application.credentials.ca_cert
+            lambda: self._application.federation.upstream,
+            self._application.credentials.ca_cert,
+            traffic=self._application.traffic,
         )
         self._servers = [
             _page_server(page_app(self._application, gateway), self._application.settings),

@@ -5,6 +5,14 @@ own moves. Times are UTC. Surprise: a run's or participant's *online* state is n
 Flower owns that fact.
 """
 
+from blossomtune_gradio.store.models.alerts import (
+    AlertKind,
+    AlertWish,
+    DeliveryStatus,
+    RunWatch,
+    Webhook,
+    WebhookDelivery,
+)
 from blossomtune_gradio.store.models.audit import AuditEntry
 from blossomtune_gradio.store.models.base import Base, now
 from blossomtune_gradio.store.models.mail import Mail, MailStatus
@@ -19,16 +27,28 @@ from blossomtune_gradio.store.models.people import (
     RolePin,
     SignIn,
     SiteReport,
+    folded,
 )
-from blossomtune_gradio.store.models.runs import RUN_MOVES, MetricPoint, Run, RunStatus
+from blossomtune_gradio.store.models.runs import (
+    RUN_MOVES,
+    MetricPoint,
+    Run,
+    RunEvent,
+    RunPreset,
+    RunSite,
+    RunStatus,
+)
 
 __all__ = [
     "LIVE",
     "PARTICIPANT_MOVES",
     "RUN_MOVES",
     "Account",
+    "AlertKind",
+    "AlertWish",
     "AuditEntry",
     "Base",
+    "DeliveryStatus",
     "Mail",
     "MailStatus",
     "MetricPoint",
@@ -38,8 +58,15 @@ __all__ = [
     "ParticipantStatus",
     "RolePin",
     "Run",
+    "RunEvent",
+    "RunPreset",
+    "RunSite",
     "RunStatus",
+    "RunWatch",
     "SignIn",
     "SiteReport",
+    "Webhook",
+    "WebhookDelivery",
+    "folded",
     "now",
 ]
