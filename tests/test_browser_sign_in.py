@@ -119,7 +119,7 @@ def test_self_hosted_each_chooses_their_provider_and_sees_their_pages(browser, f
     watched = Watched(page, url)
     expect(page.locator("#account-name")).to_have_text("zoe", timeout=PATIENCE)
     shown = page.locator(".bt-nav a").locator("visible=true")
-    expect(shown).to_have_text(["Live", "Join", "Runs"])
+    expect(shown).to_have_text(["Live", "Join"])
     expect(page.locator("#log-card")).to_be_hidden()
     page.goto(f"{url}/admin")
     expect(page.locator("#refused-why")).to_contain_text("zoe, participant", timeout=PATIENCE)

@@ -13,7 +13,6 @@ import pytest
 from blossomtune_gradio.store.models import Run, RunStatus
 from tests.live import LiveFederation
 from tests.people import ADMIN
-from tests.support import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 COMPLETED, FAILED = RunStatus.COMPLETED, RunStatus.FAILED
