@@ -44,7 +44,7 @@ def log_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...
         newest = sorted(found, key=lambda line: line.time)[-_FOUND:]
         return {"lines": [line.to_json() for line in newest]}
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def around(asked: object) -> dict[str, Any]:
         offset = asked.get("offset") if isinstance(asked, Mapping) else None
         at = offset if type(offset) is int and offset >= 0 else 0

@@ -28,7 +28,7 @@ def build_run_detail(app: Application, guard: Guard) -> None:
 
 
 def _readers(app: Application, guard: Guard) -> Readers:
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)  # causes, waits and sites name others
     def detail(asked: object, user: User) -> dict[str, Any]:
         run = app.runs.get(sent.number(asked, "id"), user)
         wait = app.runs.wait(run, user)

@@ -19,7 +19,7 @@ _PAGE = 25
 def build_queue(app: Application, guard: Guard) -> None:
     """Draw what runs and waits into the current column."""
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def queue(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         runs = [*((run, 0) for run in app.runs.active(user))]
         runs += [(run, place) for place, run in enumerate(app.runs.queue(user), start=1)]
@@ -42,7 +42,7 @@ def build_queue(app: Application, guard: Guard) -> None:
 def build_history(app: Application, guard: Guard) -> None:
     """Draw the list of all runs into the current column."""
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def runs(asked: object, user: User) -> dict[str, Any]:
         offset = sent.field(asked, "offset")
         what = RunFilter(
