@@ -4,6 +4,7 @@ Every field of `Settings` has a variable: `BLOSSOMTUNE_` and the field's name in
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,9 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.providers import Provider, github
 from blossomtune_gradio.settings import Settings
 
 PREFIX = "BLOSSOMTUNE_"
+_OIDC = re.compile(r"oidc_([a-z0-9_]+)_(issuer|client_id|client_secret|label|scopes)")
+_GITHUB = ("github_client_id", "github_client_secret")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 # What programs must find before they are imported: no telemetry, no version check.
 QUIET = {
@@ -36,14 +40,17 @@ def load(
         SettingsError: a variable is unknown or has a value that cannot be used.
     """
     environ = os.environ if environ is None else environ
-    known = {field.name: field for field in fields(Settings)}
+    known = {field.name: field for field in fields(Settings) if "composed" not in field.metadata}
     given = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
-    if unknown := sorted(set(given) - set(known) - {"process"}):
+    signing_in = {name for name in given if _OIDC.fullmatch(name) or name in _GITHUB}
+    if unknown := sorted(set(given) - set(known) - signing_in - {"process"}):
         raise SettingsError(
             f"{PREFIX}{unknown[0].upper()} is not an option. "
             f"Known: {', '.join(PREFIX + name.upper() for name in known)}."
         )
     values = {name: _typed(name, given[name]) for name in known if given.get(name)}
+    values["providers"] = (*_hugging_face(environ), *_oidc(given), *_github(given))
+    values |= _space(environ, values)
     return Settings(
         **(dict(instead) | values | {k: v for k, v in overrides.items() if v is not None})
     )
@@ -70,9 +77,60 @@ def hub_variables() -> dict[str, str]:
     return {name: os.environ[name] for name in wanted if name in os.environ}
 
 
+def _hugging_face(environ: Mapping[str, str]) -> list[Provider]:
+    """The provider that the variables a Space injects describe; they can be set by hand as well."""
+    if not environ.get("OAUTH_CLIENT_ID"):
+        return []
+    return [
+        Provider(
+            name="hf",
+            label="Hugging Face",
+            issuer=environ.get("OPENID_PROVIDER_URL") or "https://huggingface.co",
+            client_id=environ["OAUTH_CLIENT_ID"],
+            client_secret=environ.get("OAUTH_CLIENT_SECRET", ""),
+            scopes=environ.get("OAUTH_SCOPES") or "openid profile",
+        )
+    ]
+
+
+def _oidc(given: Mapping[str, str]) -> list[Provider]:
+    """One provider per name in BLOSSOMTUNE_OIDC_<NAME>_…"""
+    found: dict[str, dict[str, str]] = {}
+    for variable, value in given.items():
+        if (match := _OIDC.fullmatch(variable)) and value:
+            found.setdefault(match[1].replace("_", "-"), {})[match[2]] = value
+    return [_named(name, told) for name, told in sorted(found.items())]
+
+
+def _named(name: str, told: dict[str, str]) -> Provider:
+    needed = {"client_id": "", "client_secret": "", "label": name.replace("-", " ").title()}
+    return Provider(name=name, **(needed | told))  # type: ignore[arg-type]
+
+
+def _github(given: Mapping[str, str]) -> list[Provider]:
+    if not any(given.get(name) for name in _GITHUB):
+        return []
+    return [github(*(given.get(name, "") for name in _GITHUB))]
+
+
+def _space(environ: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from running as a Hugging Face Space."""
+    hosts = tuple(filter(None, (h.strip() for h in environ.get("SPACE_HOST", "").split(","))))
+    if not hosts:
+        return {}
+    if not values["providers"]:
+        raise SettingsError(
+            "This Space has no sign-in, so everybody would be its admin. Put `hf_oauth: true` "
+            "into the header of its README.md and restart it."
+        )
+    return {"space_hosts": hosts, "host": values.get("host", "0.0.0.0")}  # noqa: S104
+
+
 def _typed(name: str, text: str) -> Any:
     kind: Any = type(getattr(Settings, name, ""))
-    if issubclass(kind, Path):
+    if kind is frozenset:
+        return frozenset(filter(None, (part.strip() for part in text.split(","))))
+    if name in ("tls_cert", "tls_key", "mail_templates_dir") or issubclass(kind, Path):
         return Path(text).expanduser()
     if kind is str:
         return text

@@ -15,6 +15,7 @@ from pathlib import Path
 import config
 from blossomtune_gradio import __version__
 from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.settings import Settings
 
 DEMO_DIR = Path("data") / "demo"
 
@@ -61,7 +62,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     app = Application(settings, config.search_path(), config.hub_variables())
     try:
         with WebServer(app) as server:
-            print(f"BlossomTune is at {server.url}. Local mode: everybody here is admin.")
+            print(f"BlossomTune is at {server.url}. {_who_may(settings)}")
             print(
                 f"Sites join at {app.fleet_address()}. Press Ctrl-C to end everything.", flush=True
             )
@@ -71,6 +72,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     finally:
         app.close()
     return 0
+
+
+def _who_may(settings: Settings) -> str:
+    if settings.is_local:
+        return "Local mode: everybody here is admin."
+    if not settings.admins:
+        return "Nobody is admin yet: set BLOSSOMTUNE_ADMINS, for example to hf:your-name."
+    return f"People sign in with {' or '.join(p.label for p in settings.providers)}."
 
 
 def _demo(arguments: argparse.Namespace) -> int:

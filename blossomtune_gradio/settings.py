@@ -10,10 +10,24 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.providers import Provider, check_people, check_providers, is_loopback
 
+__all__ = ["Provider", "Settings", "is_loopback"]
+LOCAL_HOSTS = frozenset(("127.0.0.1", "localhost", "::1"))
 _BUNDLED_APPS = Path(__file__).resolve().parent.parent / "flower_apps"
+
+
+# A Space is reached through a proxy in its own private network and in no other way.
+_SPACE_PROXIES = frozenset(("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
+
+
+def composed(default: Any) -> Any:
+    """A field that `config.py` puts together from several variables; it has none of its own."""
+    return field(default=default, metadata={"composed": True})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +42,46 @@ class Settings:
 
     port: int = 7860
     """Port of the web page."""
+
+    public_url: str = ""
+    """Where people reach the page, like https://fl.example.org. Empty: where it listens."""
+
+    tls_cert: Path | None = None
+    """Certificate chain (PEM) with which the page itself speaks https."""
+
+    tls_key: Path | None = None
+    """Private key of that certificate."""
+
+    trusted_proxies: frozenset[str] = frozenset()
+    """Addresses or networks of proxies whose X-Forwarded-For is believed."""
+
+    providers: tuple[Provider, ...] = composed(())
+    """Ways to sign in. None: local mode, where everybody on this machine is admin."""
+
+    space_hosts: tuple[str, ...] = composed(())
+    """Names of the Hugging Face Space this runs as."""
+
+    admins: frozenset[str] = frozenset()
+    """Who is admin, by commas: hf:ada, keycloak:bob, hf-org:blossom-lab."""
+
+    researchers: frozenset[str] = frozenset()
+    """Who is researcher, likewise. Admins can add more on the page."""
+
+    session_hours: float = 12.0
+    """Hours until somebody has to sign in again."""
+
+    smtp_url: str = field(default="", repr=False)
+    """Mail server, like smtp://user:password@host:587?starttls=1 or smtps://… (docs/mail.md).
+    Empty: mails wait in the Outbox of the Admin page."""
+
+    mail_from: str = ""
+    """Sender of our mails, like Our federation <fl@example.org>. Needed with `smtp_url`."""
+
+    admin_emails: frozenset[str] = frozenset()
+    """Addresses that are told of requests, by commas, besides those of admins who signed in."""
+
+    mail_templates_dir: Path | None = None
+    """Folder with mail templates that replace ours, file by file."""
 
     fleet_host: str = "127.0.0.1"
     """Address the TLS listener for SuperNodes listens on; `0.0.0.0` to let other machines join."""
@@ -57,6 +111,9 @@ class Settings:
     join_token_hours: float = 24.0
     """Hours for which the one-time token in a kit can be used."""
 
+    site_lost_minutes: float = 10.0
+    """Minutes an approved site may be away before its owner is mailed that it is lost."""
+
     site_preload: str = "torch,transformers.models.bert.modeling_bert,flwr_datasets.partitioner"
     """Modules a site imports once instead of once per message, by commas; missing ones are fine."""
 
@@ -73,23 +130,85 @@ class Settings:
         for name in (
             "data_dir",
             "flower_apps_dir",
+            "tls_cert",
+            "tls_key",
+            "mail_templates_dir",
         ):  # children work elsewhere
-            object.__setattr__(self, name, getattr(self, name).expanduser().absolute())
+            if given := getattr(self, name):
+                object.__setattr__(self, name, given.expanduser().absolute())
         for name in ("port", "fleet_port", "superlink_port"):
             _require(name, 0 <= getattr(self, name) <= 65535, "a port between 0 and 65535")
         _require("port", self.port == 0 or self.port != self.fleet_port, "not the fleet port")
         _require("max_participants", self.max_participants >= 1, "at least 1")
         _require("partitions", 1 <= self.partitions <= 100_000, "between 1 and 100000")
         _require("join_token_hours", self.join_token_hours > 0, "more than 0")
+        _require("site_lost_minutes", self.site_lost_minutes > 0, "more than 0")
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
         _require("run_slots", 1 <= self.run_slots <= 64, "between 1 and 64")
         _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
-        if not is_loopback(self.host):
-            raise SettingsError(
-                f"BLOSSOMTUNE_HOST is {self.host!r}, but without a sign-in provider everybody who "
-                "reaches the page would be its admin. Use 127.0.0.1 (and an SSH tunnel or a proxy "
-                "that signs people in) instead."
+        _require("session_hours", self.session_hours > 0, "more than 0")
+        self._check_sign_in()
+
+    def _check_sign_in(self) -> None:
+        """Refuse whatever would let strangers in or passwords out."""
+        check_providers(self.providers)
+        check_people("BLOSSOMTUNE_ADMINS", self.admins, self.providers)
+        check_people("BLOSSOMTUNE_RESEARCHERS", self.researchers, self.providers)
+        if self.space_hosts:
+            object.__setattr__(self, "public_url", f"https://{self.space_hosts[0]}")
+            object.__setattr__(self, "trusted_proxies", self.trusted_proxies | _SPACE_PROXIES)
+        object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
+        address = urlsplit(self.public_url)
+        bare = (address.scheme in ("http", "https") and bool(address.hostname)) and not (
+            address.path or address.query or address.fragment or address.username
+        )
+        _require("public_url", not self.public_url or bare, "like https://fl.example.org")
+        here = is_loopback(self.host) and (not bare or is_loopback(address.hostname or ""))
+        if not here and not self.providers:
+            variable, value = (
+                ("HOST", self.host)
+                if not is_loopback(self.host)
+                else ("PUBLIC_URL", self.public_url)
             )
+            raise SettingsError(
+                f"BLOSSOMTUNE_{variable} is {value!r}, but without a sign-in provider everybody "
+                "who reaches the page would be its admin. Set one up (docs/sign-in.md), or stay "
+                "on 127.0.0.1 and use an SSH tunnel."
+            )
+        if not here and address.scheme != "https":
+            raise SettingsError(
+                f"BLOSSOMTUNE_HOST is {self.host!r} and BLOSSOMTUNE_PUBLIC_URL {self.public_url!r}:"
+                " beyond this machine the page must be reached by https. Set BLOSSOMTUNE_PUBLIC_URL"
+                " to https://…, and put a proxy with a certificate in front or set "
+                "BLOSSOMTUNE_TLS_CERT and BLOSSOMTUNE_TLS_KEY."
+            )
+        self._check_certificate()
+
+    def _check_certificate(self) -> None:
+        both = bool(self.tls_cert) == bool(self.tls_key)
+        _require("tls_key" if self.tls_cert else "tls_cert", both, "set too")
+        for name in ("tls_cert", "tls_key"):
+            file = getattr(self, name)
+            _require(name, not file or file.is_file(), f"a file that exists, not {file}")
+        plain = self.tls_cert and self.public_url.startswith("http:")
+        _require("public_url", not plain, "https, as there is a certificate")
+
+    @property
+    def is_local(self) -> bool:
+        """Local mode: nobody signs in, everybody on this machine is admin."""
+        return not self.providers
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the page by https."""
+        return self.public_url.startswith("https:") or bool(self.tls_cert)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names the page answers to; those of this machine are for probes of its health."""
+        public = self.space_hosts or (urlsplit(self.public_url).netloc,)
+        named = {urlsplit(f"//{host}").hostname for host in public}
+        return LOCAL_HOSTS | frozenset(name for name in named if name)
 
     @property
     def database(self) -> str:
@@ -102,16 +221,6 @@ class Settings:
         if self.fleet_public_host:
             return self.fleet_public_host
         return "127.0.0.1" if self.fleet_host in ("0.0.0.0", "::", "") else self.fleet_host  # noqa: S104
-
-
-def is_loopback(host: str) -> bool:
-    """True when only programs on this machine can reach a listener on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _are_networks(text: str) -> bool:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "blossomtune_gradio"
 # A room may import what stands on a lower floor, and itself. Rooms of one floor do not mix.
 FLOORS = (
-    {"errors", "settings", "identity", "plain_text", "__init__"},
+    {"errors", "settings", "providers", "identity", "plain_text", "__init__"},
     {"store", "flower", "processes", "logs", "mail"},
     {"services"},
     {"application"},
@@ -85,7 +85,7 @@ def test_gradio_flower_and_torch_stay_in_their_rooms():
 
 
 def test_what_runs_on_a_site_needs_nothing_of_ours():
-    allowed = set(sys.stdlib_module_names) | {"flwr", *FLOWER_BRINGS}
+    allowed = set(sys.stdlib_module_names) | {"flwr", "blossomtune_site", *FLOWER_BRINGS}
     for path in (ROOT / PACKAGE / "site").glob("*.py"):
         used = {name.split(".")[0] for name in _imports(path)}
         assert used <= allowed, f"{path.name} imports {used - allowed}"

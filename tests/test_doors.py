@@ -16,8 +16,6 @@ CLOSED = [
     "/docs",
     "/openapi.json",
     "/redoc",
-    "/login",
-    "/logout",
     "/monitoring/summary",
     "/gradio_api/info",
     "/gradio_api/openapi.json",

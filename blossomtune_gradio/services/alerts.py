@@ -100,7 +100,7 @@ class AlertService:
         seen = site.last_seen.isoformat(timespec="seconds") if site.last_seen else ""
         for wish in session.scalars(select(AlertWish)):
             if kind.value in wish.kinds:
-                self._outbox.put(session, kind.value, wish.email, site=site.name, last_seen=seen)
+                self._outbox.put(session, kind.value, wish.email, site=site.name, since=seen)
         payload = {"site": {"name": site.name, "partition": site.partition_id, "last_seen": seen}}
         self._webhooks.queue(session, kind.value, payload)
 

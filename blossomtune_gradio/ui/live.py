@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gradio as gr
+
 from blossomtune_gradio.application import Application
+from blossomtune_gradio.identity import Role
 from blossomtune_gradio.ui.chart_card import build_charts
-from blossomtune_gradio.ui.components import part
+from blossomtune_gradio.ui.components import needs, part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
 
@@ -12,5 +15,7 @@ from blossomtune_gradio.ui.log_reader import log_readers
 def build_live(app: Application, guard: Guard) -> None:
     """Draw the page into the current Blocks."""
     part("overview", elem_id="overview")
-    build_charts(app, guard)
-    part("log_view", elem_id="log-view", readers=log_readers(app, guard), of="all")
+    with gr.Column(elem_classes=needs(Role.PARTICIPANT)):
+        build_charts(app, guard)
+    with gr.Column(elem_classes=needs(Role.RESEARCHER)):
+        part("log_view", elem_id="log-view", readers=log_readers(app, guard), of="all")

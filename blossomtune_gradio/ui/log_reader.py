@@ -1,4 +1,7 @@
-"""What the log view asks: what is new, where a word occurs, what stands around a line."""
+"""What the log view asks: what is new, where a word occurs, what stands around a line.
+
+Logs name sites and people, so they are for researchers and admins.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _LEVELS = {
 def log_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...]:
     """`tail`, `search` and `around` for the script of the log view; it may send anything."""
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def tail(asked: object) -> dict[str, Any]:
         sources, source = app.logs.sources(), _field(asked, "source")
         page = app.logs.since(
@@ -31,7 +34,7 @@ def log_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...
         lines = [line.to_json() for line in page.lines]
         return {"lines": lines, "cursor": page.cursor, "more": page.more, "sources": sources}
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def search(asked: object) -> dict[str, Any]:
         source, text = _field(asked, "source"), _field(asked, "text")[:200]
         sources = [source] if source else app.logs.sources()
@@ -41,7 +44,7 @@ def log_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...
         newest = sorted(found, key=lambda line: line.time)[-_FOUND:]
         return {"lines": [line.to_json() for line in newest]}
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def around(asked: object) -> dict[str, Any]:
         offset = asked.get("offset") if isinstance(asked, Mapping) else None
         at = offset if type(offset) is int and offset >= 0 else 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.ui.components import heading
+from blossomtune_gradio.identity import Role
+from blossomtune_gradio.ui.components import heading, needs
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.run_alerts import build_alerts
 from blossomtune_gradio.ui.run_detail import build_run_detail
@@ -18,13 +19,13 @@ def build_runs(app: Application, guard: Guard) -> None:
     with gr.Column(elem_id="all-runs"):
         with gr.Column(elem_classes="bt-card", elem_id="queue-card"):
             build_queue(app, guard)
-        with gr.Column(elem_classes="bt-card", elem_id="run-form"):
+        with gr.Column(elem_classes=["bt-card", needs(Role.RESEARCHER)], elem_id="run-form"):
             heading("Deploy a run")
             build_run_form(app, guard)
         with gr.Column(elem_classes="bt-card", elem_id="runs-card"):
             heading("History")
             build_history(app, guard)
-        with gr.Column(elem_classes="bt-card", elem_id="alerts-card"):
+        with gr.Column(elem_classes=["bt-card", needs(Role.RESEARCHER)], elem_id="alerts-card"):
             heading("Alerts")
             build_alerts(app, guard)
     build_run_detail(app, guard)

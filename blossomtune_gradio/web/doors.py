@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _UNSAFE = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 # What the page of Gradio 6.31 asks for. Left out on purpose: /gradio_api/{upload,file,run,call,api,
-# info,proxy,deep_link,runs,...}, /monitoring, /login, /openapi.json.
+# info,proxy,deep_link,runs,...}, /monitoring, /openapi.json.
 _GRADIO = re.compile(
     r"/((join|runs|admin)/?)?"
     r"|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)"
@@ -24,15 +24,30 @@ _GRADIO = re.compile(
     r"|/gradio_api/heartbeat/[\w-]+"
 )
 _FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
-_OURS = re.compile(r"/healthz|/api/v1/join|/download/kit/\d+|/download/run/\d+/log")
+_YEAR_OF_HTTPS = (b"strict-transport-security", b"max-age=31536000")
+_OURS = re.compile(r"/healthz|/api/v1/join(/report)?|/download/kit/\d+|/download/run/\d+/log|/me")
+# With the method, as Gradio has routes of the same names that must not be reached.
+_SIGNING_IN = re.compile(r"GET /login(/callback)?(/[a-z0-9-]+)?|POST /logout(/everywhere)?")
+_METHODS = frozenset(("GET", "HEAD", *_UNSAFE))  # OPTIONS is asked by other sites only
+_HUGGING_FACE = "https://huggingface.co https://*.huggingface.co"
+_FOREIGN = (b"access-control-",)  # Gradio would let any other site read its answers
 
 
 class Doors:
-    """Refuses unknown paths, foreign hosts and cross-site requests; marks assets as lasting."""
+    """Refuses unknown paths, foreign hosts and cross-site requests; adds headers for safety."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str], *, https: bool = False, on_space: bool = False
+    ) -> None:
         """`hosts` are the names (without port) this server answers to; empty: any."""
         self._app, self._hosts = app, frozenset(hosts)
+        frames = f"frame-ancestors {_HUGGING_FACE if on_space else repr('none')}"
+        self._always = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"content-security-policy", frames.encode()),
+            *([_YEAR_OF_HTTPS] if https else []),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,14 +57,25 @@ class Doors:
             return  # no WebSocket is spoken here
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         path = scope["path"]
+        send = _with_headers(send, self._always, lasting=path.startswith("/assets/"))
         if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             await _answer(send, 400, "This server does not answer to that host name.")
-        elif not (_GRADIO.fullmatch(path) or _OURS.fullmatch(path)):
+        elif not _is_known(scope["method"], path):
             await _answer(send, 404)
+        elif scope["method"] not in _METHODS:
+            await _answer(send, 405)
         elif _needs_own_origin(scope["method"], path) and _is_cross_site(headers):
             await _answer(send, 403, "Requests from other sites are refused. Open the page itself.")
         else:
-            await self._app(scope, receive, _lasting(send) if path.startswith("/assets/") else send)
+            await self._app(scope, receive, send)
+
+
+def _is_known(method: str, path: str) -> bool:
+    return bool(
+        _GRADIO.fullmatch(path)
+        or _OURS.fullmatch(path)
+        or _SIGNING_IN.fullmatch(f"{method} {path}")
+    )
 
 
 def _needs_own_origin(method: str, path: str) -> bool:
@@ -60,7 +86,7 @@ def _is_cross_site(headers: dict[str, str]) -> bool:
     """Sec-Fetch-Site where the browser sends it, else Origin against Host."""
     if site := headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
-    origin = headers.get("origin")
+    origin = headers.get("origin")  # "null" from a sandboxed frame: foreign as well
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
@@ -68,19 +94,20 @@ def _host_name(host: str) -> str:
     return urlsplit(f"//{host}").hostname or ""
 
 
-def _lasting(send: Send) -> Send:
-    """Asset names carry a hash of their content, so a browser need not ask again."""
+def _with_headers(send: Send, always: list[tuple[bytes, bytes]], *, lasting: bool) -> Send:
+    """Adds `always`, takes away what opens answers to other sites.
 
-    async def with_cache(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 200:
-            headers = [
-                *message["headers"],
-                (b"cache-control", b"public, max-age=31536000, immutable"),
-            ]
-            message = {**message, "headers": headers}
+    Asset names carry a hash of their content, so a browser need not ask for them again.
+    """
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [h for h in message["headers"] if not h[0].lower().startswith(_FOREIGN)]
+            for_long = [_FOR_A_YEAR] if lasting and message["status"] == 200 else []
+            message = {**message, "headers": [*kept, *always, *for_long]}
         await send(message)
 
-    return with_cache
+    return with_headers
 
 
 async def _answer(send: Send, status: int, sentence: str = "") -> None:

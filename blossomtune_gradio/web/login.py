@@ -1,15 +1,34 @@
-"""Who is asking, for every request. So far only local mode: no provider, one local admin.
+"""Signing in and out, and who is asking: one answer for our routes and for Gradio's callbacks.
 
-Surprise: local mode trusts the address the connection comes from, so the doors in front of it check
-the Host header and the settings refuse to listen beyond loopback.
+`who_asks` is put in front of all apps of the page's port; `current_user` asks it. In local mode,
+without any provider, everybody on this machine is the one local admin. Surprise: a request that
+came through a proxy is not from this machine, whatever address it arrives from.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
-from blossomtune_gradio.identity import LOCAL_ADMIN, STRANGER, User
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import BlossomError, NotFound
+from blossomtune_gradio.identity import LOCAL_ADMIN, STRANGER, Role, User
 from blossomtune_gradio.settings import is_loopback
+from blossomtune_gradio.web.oauth import OAuthClients
+from blossomtune_gradio.web.pages import refused, sign_in_page
+from blossomtune_gradio.web.sessions import Cookies
+
+_WHO = "blossomtune.who"  # key in the ASGI scope
+# One slash, then only what our own addresses are made of: no way to another host.
+_OWN_PATH = re.compile(r"/(?!/)[\w/.~%&=?-]*", re.ASCII)
 
 
 class Asked(Protocol):
@@ -21,6 +40,150 @@ class Asked(Protocol):
 
 
 def current_user(request: Asked) -> User:
-    """The user behind a request."""
-    client = request.client
-    return LOCAL_ADMIN if client is not None and is_loopback(client.host) else STRANGER
+    """The user behind a request; a stranger where nobody can tell."""
+    asked: Any = getattr(request, "request", request)  # Gradio's wraps Starlette's
+    who: Callable[[Request], User] | None = getattr(asked, "scope", {}).get(_WHO)
+    return who(asked) if who else STRANGER
+
+
+def who_asks(app: ASGIApp, application: Application, cookies: Cookies) -> ASGIApp:
+    """`app`, with the answer to `current_user` in the scope of each request."""
+
+    def signed_in(request: Request) -> User:
+        return application.accounts.user_of(cookies.session_id(request), _address(request))
+
+    who = local_user if application.settings.is_local else signed_in
+
+    async def asking(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, _WHO: who}, receive, send)
+
+    return asking
+
+
+def local_user(request: Request) -> User:
+    """The local admin, if the request was made on this machine."""
+    address = _address(request)
+    forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
+    here = is_loopback(address) and not forwarded
+    return replace(LOCAL_ADMIN if here else STRANGER, address=address)
+
+
+def login_router(application: Application, cookies: Cookies) -> APIRouter:
+    """All routes of signing in and out."""
+    settings = application.settings
+    providers = {provider.name: provider for provider in settings.providers}
+    clients = OAuthClients(settings.providers)
+    router = APIRouter()
+
+    @router.get("/login")
+    def login(next: str = "/") -> Response:
+        if settings.is_local:
+            return RedirectResponse(own_path(next), 303)
+        if len(providers) == 1:
+            only = next_page(f"/login/{settings.providers[0].name}", next)
+            return RedirectResponse(only, 303)
+        return sign_in_page(
+            [(p.label, next_page(f"/login/{p.name}", next)) for p in settings.providers]
+        )
+
+    @router.get("/login/callback")
+    async def callback_of_the_space(request: Request) -> Response:
+        return await finish("hf", request)
+
+    @router.get("/login/callback/{name}")
+    async def callback(name: str, request: Request) -> Response:
+        return await finish(name, request)
+
+    @router.get("/login/{name}")
+    async def begin(name: str, request: Request, next: str = "/") -> Response:
+        kept: dict[str, Any] = {}
+        try:
+            _require_known(name, providers)
+            where = await clients.begin(name, _callback(request, settings.public_url, name), kept)
+        except BlossomError as error:
+            return refused(str(error), error.status)
+        response = RedirectResponse(where, 302)
+        cookies.keep_login(response, {"provider": name, "next": own_path(next), "kept": kept})
+        return response
+
+    async def finish(name: str, request: Request) -> Response:
+        response: Response
+        begun = cookies.login(request)
+        kept = begun.get("kept", {}) if begun.get("provider") == name else {}
+        try:
+            _require_known(name, providers)
+            person = await clients.finish(name, request, kept)
+        except BlossomError as error:
+            response = refused(str(error), error.status)
+            cookies.end_login(response)
+            return response
+        session_id = await run_in_threadpool(  # the database may have to wait
+            application.accounts.sign_in,
+            person,
+            _address(request),
+            instead_of=cookies.session_id(request),
+        )
+        response = RedirectResponse(own_path(begun.get("next", "/")), 303)
+        cookies.end_login(response)
+        cookies.keep_session(response, session_id)
+        return response
+
+    @router.post("/logout")
+    def logout(request: Request) -> Response:
+        application.accounts.sign_out(cookies.session_id(request))
+        return signed_out()
+
+    @router.post("/logout/everywhere")
+    def logout_everywhere(request: Request) -> Response:
+        user = current_user(request)
+        if user.role > Role.ANYONE and not settings.is_local:
+            application.accounts.sign_out_everywhere(user)
+        return signed_out()
+
+    def signed_out() -> Response:
+        response = RedirectResponse("/", 303)
+        cookies.end_session(response)
+        return response
+
+    @router.get("/me")
+    def me(request: Request) -> JSONResponse:
+        return JSONResponse(about(current_user(request)), headers={"Cache-Control": "no-store"})
+
+    return router
+
+
+def about(user: User) -> dict[str, Any]:
+    """What a browser or a script may know of its own user."""
+    return {
+        "signed_in": user.role > Role.ANYONE,
+        "id": user.id if user.role > Role.ANYONE else None,
+        "name": user.name,
+        "provider": user.provider if user.role > Role.ANYONE else None,
+        "role": user.role.name.lower(),
+        "email": user.email,
+    }
+
+
+def own_path(text: object) -> str:
+    """`text` if it leads to a page of ours, else the first page."""
+    return text if isinstance(text, str) and _OWN_PATH.fullmatch(text) else "/"
+
+
+def next_page(path: str, after: str) -> str:
+    """`path`, which leads on to `after` if that is ours."""
+    return f"{path}?{urlencode({'next': own_path(after)})}"
+
+
+def _callback(request: Request, public_url: str, name: str) -> str:
+    """Where the provider sends the browser back; a Space registers one address, the first."""
+    base = public_url or f"{request.url.scheme}://{request.headers['host']}"  # a door let it in
+    return f"{base}/login/callback" + ("" if name == "hf" else f"/{name}")
+
+
+def _require_known(name: str, providers: dict[str, Any]) -> None:
+    if name not in providers:
+        raise NotFound("There is no such way to sign in here. Choose one from the list.")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 import warnings
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,14 +23,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.flower.credentials import ServerCredentials
+from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.ui.page import build_page, mount_options
 from blossomtune_gradio.web.doors import Doors
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
-from blossomtune_gradio.web.login import current_user
+from blossomtune_gradio.web.login import current_user, login_router, who_asks
 from blossomtune_gradio.web.routes import bare_api, join_router, page_router
+from blossomtune_gradio.web.sessions import Cookies
 
 _START_SECONDS, _STOP_SECONDS = 60.0, 10
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class WebServer:
@@ -56,19 +59,29 @@ class WebServer:
         self._thread: threading.Thread | None = None
 
     @property
+    def port(self) -> int:
+        """Port the page listens on, also where it is reached at another."""
+        port: int = self._page_socket.getsockname()[1]
+        return port
+
+    @property
     def url(self) -> str:
         """Where the page is."""
-        host = self._application.settings.host
-        return f"http://{host}:{self._page_socket.getsockname()[1]}"
+        settings = self._application.settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        here = f"{host}:{self.port}"
+        return settings.public_url or f"{'https' if settings.tls_cert else 'http'}://{here}"
 
     def __enter__(self) -> Self:
         """Build the apps and answer requests from now on."""
         gateway = FleetGateway(
-            lambda: self._application.federation.upstream, self._application.credentials.ca_cert
+            lambda: self._application.federation.upstream,
+            self._application.credentials.ca_cert,
+            traffic=self._application.traffic,
         )
         self._servers = [
-            _server(page_app(self._application, gateway)),
-            _server(self._fleet_app(gateway), self._application),
+            _page_server(page_app(self._application, gateway), self._application.settings),
+            _fleet_server(self._fleet_app(gateway), self._application.credentials),
         ]
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
@@ -119,10 +132,17 @@ class WebServer:
 
 def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     """Everything on the page's port: our routes, the gateway, the Gradio pages, the doors."""
-    api = bare_api()
-    api.include_router(page_router(application))
-    api.include_router(join_router(application))
-    guarded = Doors(_pages(application, api), _LOCAL_HOSTS)
+    settings = application.settings
+    cookies = Cookies(
+        settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
+    )
+    inside = with_pages(application, page_api(application, cookies))
+    guarded = Doors(
+        who_asks(inside, application, cookies),
+        settings.hosts,
+        https=settings.is_https,
+        on_space=bool(settings.space_hosts),
+    )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         fleet = scope["type"] == "http" and scope["path"].startswith("/v1/fleet/")
@@ -131,7 +151,17 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     return app
 
 
-def _pages(application: Application, api: FastAPI) -> ASGIApp:
+def page_api(application: Application, cookies: Cookies) -> FastAPI:
+    """Our own routes on the page's port."""
+    api = bare_api()
+    api.include_router(page_router(application))
+    api.include_router(join_router(application))
+    api.include_router(login_router(application, cookies))
+    return api
+
+
+def with_pages(application: Application, api: FastAPI) -> ASGIApp:
+    """`api` with the Gradio pages below it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # it was not asked for
         app: ASGIApp = gr.mount_gradio_app(
@@ -175,15 +205,35 @@ def port_is_free(host: str, port: int) -> bool:
     return True
 
 
-def _server(app: ASGIApp, tls: Application | None = None) -> uvicorn.Server:
-    certificate = tls.credentials if tls else None
+def _page_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """Believes what a trusted proxy says of the client's address, and nobody else."""
+    trusted = sorted(settings.trusted_proxies)
+    return _server(
+        app, settings.tls_cert, settings.tls_key, proxy_headers=bool(trusted), trusted=trusted
+    )
+
+
+def _fleet_server(app: ASGIApp, credentials: ServerCredentials) -> uvicorn.Server:
+    return _server(app, credentials.cert, credentials.key)
+
+
+def _server(
+    app: ASGIApp,
+    cert: Path | None,
+    key: Path | None,
+    *,
+    proxy_headers: bool = False,
+    trusted: list[str] | None = None,
+) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
             log_level="warning",
             timeout_graceful_shutdown=_STOP_SECONDS,
             server_header=False,
-            ssl_certfile=certificate and str(certificate.cert),
-            ssl_keyfile=certificate and str(certificate.key),
+            proxy_headers=proxy_headers,
+            forwarded_allow_ips=trusted or [],
+            ssl_certfile=cert and str(cert),
+            ssl_keyfile=key and str(key),
         )
     )
