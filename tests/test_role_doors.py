@@ -78,13 +78,6 @@ READERS: dict[str, Role] = {  # server functions of our parts: "name", or "elem_
     "person": ADMINS,
     "accounts": ADMINS,
     "mails": ADMINS,
-    "stand": ANYONE,  # one's own; a stranger learns how to sign in
-    "ask": PARTICIPANT,
-    "confirm": PARTICIPANT,
-    "resend": PARTICIPANT,
-    "withdraw": PARTICIPANT,
-    "ways": PARTICIPANT,
-    "own_key": PARTICIPANT,
 }
 ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else that decides
     "GET /healthz": ANYONE,  # a word about the SuperLink

@@ -14,7 +14,8 @@ from tests.live import LiveFederation, bearing_our_mark
 from tests.people import ADMIN
 from tests.support import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+LONG = 400  # seconds a busy machine may take
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +42,12 @@ def test_two_runs_in_two_slots_are_both_right_and_their_logs_never_mixed(federat
     one = deploy(federation, "message_app", "side by side", note="AAAA", client_sleep=2.0)
     two = deploy(federation, "message_app", "the other", note="BBBB", client_sleep=2.0)
     runs = federation.app.runs
-    wait_for(lambda: len(runs.active(ADMIN)) == 2 and runs.get(two.id, ADMIN).round, 90)
+    wait_for(lambda: len(runs.active(ADMIN)) == 2 and runs.get(two.id, ADMIN).round, LONG)
     third = deploy(federation, "numpy_app", "has no slot")
     wait = runs.wait(runs.get(third.id, ADMIN), ADMIN)
     assert wait.code == "slot"
     assert "side by side, the other" in wait.sentence
-    ended = [federation.ended(run) for run in (one, two, third)]
+    ended = [federation.ended(run, LONG) for run in (one, two, third)]
     assert [run.status for run in ended] == [RunStatus.COMPLETED] * 3
     for run, own, foreign in ((one, "AAAA", "BBBB"), (two, "BBBB", "AAAA")):
         text = "\n".join(federation.log(f"run-{run.id}"))
@@ -59,7 +60,8 @@ def test_two_runs_in_two_slots_are_both_right_and_their_logs_never_mixed(federat
 
 def test_what_each_site_did_and_what_it_cost_is_kept(federation):
     run = federation.ended(
-        deploy(federation, "message_app", "half broken", mode="raise", faulty="1", min_nodes=2)
+        deploy(federation, "message_app", "half broken", mode="raise", faulty="1", min_nodes=2),
+        LONG,
     )
     rows = {row.name: row for row in federation.app.history.sites(run.id, ADMIN)}
     assert set(rows) == {"North", "South"}
@@ -88,7 +90,7 @@ def test_ten_runs_of_which_three_crash_leave_seven_that_complete_in_order(federa
     text = project.read_text()
     project.write_text(text.replace("numpy_app.server_app:app", "numpy_app.nothing:app"))
     try:
-        ended = [federation.ended(run, 400) for run in runs]
+        ended = [federation.ended(run, LONG) for run in runs]
     finally:
         project.write_text(text)
     failed = {n: run for n, run in enumerate(ended) if run.status is not RunStatus.COMPLETED}
@@ -115,7 +117,9 @@ def test_a_run_that_needs_more_sites_names_the_missing_and_holds_nobody_up(feder
 
     wait_for(lambda: card() and card().code == "sites", 5)
     assert "Needs 3 sites, 2 online." in card().sentence
-    behind = federation.ended(deploy(federation, "numpy_app", "overtakes", num_server_rounds=1))
+    behind = federation.ended(
+        deploy(federation, "numpy_app", "overtakes", num_server_rounds=1), LONG
+    )
     assert behind.status is RunStatus.COMPLETED
     assert kinds(federation, held) == ["queued", "waiting"]
     stopped = runs.stop(held.id, ADMIN)
@@ -126,7 +130,7 @@ def test_the_quorum_deadline_ends_a_run_that_waits_in_flower(federation):
     federation.app.alerts.wish(["run_failed"], "ada@example.org", ADMIN)
     before = bearing_our_mark()
     run = deploy(federation, "message_app", "no quorum", RunLimits(quorum_seconds=4), min_nodes=3)
-    ended = federation.ended(run, 120)
+    ended = federation.ended(run, LONG)
     assert (ended.status, ended.cause_code) == (RunStatus.STOPPED, Cause.QUORUM)
     assert "Needs 3 sites, 2 online." in ended.cause
     assert ended.stop_asked_by == "BlossomTune"
@@ -149,7 +153,7 @@ def test_after_the_quorum_deadline_a_run_goes_on_with_those_who_are_there(federa
         num_server_rounds=1,
     )
     for run in (held, in_flower):
-        ended = federation.ended(run, 180)
+        ended = federation.ended(run, LONG)
         assert (ended.status, ended.cause) == (RunStatus.COMPLETED, ""), ended.cause
         assert ended.config["min-nodes"] == 2
         assert "quorum" in kinds(federation, run)
@@ -164,7 +168,7 @@ def test_a_round_that_takes_too_long_ends_the_run_and_names_who_is_silent(federa
         client_sleep=30.0,
         num_server_rounds=1,
     )
-    ended = federation.ended(run, 120)
+    ended = federation.ended(run, LONG)
     assert (ended.status, ended.cause_code) == (RunStatus.STOPPED, Cause.ROUND_TIMEOUT)
     assert "North" in ended.cause
     assert "South" in ended.cause

@@ -11,12 +11,12 @@ from blossomtune_gradio.errors import InvalidFields, NotFound
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts
-from blossomtune_gradio.ui.components import part
+from blossomtune_gradio.ui.components import needs, part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
 from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.run_form import Readers
-from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row
+from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row, without_names
 
 
 def build_run_detail(app: Application, guard: Guard) -> None:
@@ -24,20 +24,24 @@ def build_run_detail(app: Application, guard: Guard) -> None:
     with gr.Column(elem_id="run-detail"):
         part("run_detail", elem_id="run-detail-part", readers=_readers(app, guard))
         build_charts(app, guard, CHOSEN)
-        part("log_view", elem_id="log-view", readers=log_readers(app, guard), of="run")
+        with gr.Column(elem_classes=needs(Role.RESEARCHER)):
+            part("log_view", elem_id="log-view", readers=log_readers(app, guard), of="run")
 
 
 def _readers(app: Application, guard: Guard) -> Readers:
     @guard.server_function(Role.RESEARCHER)  # causes, waits and sites name others
     def detail(asked: object, user: User) -> dict[str, Any]:
         run = app.runs.get(sent.number(asked, "id"), user)
-        wait = app.runs.wait(run, user)
         may = user.role >= Role.RESEARCHER
+        wait = app.runs.wait(run, user) if may else None
+        events = app.history.events(run.id, user) if may else []
+        sites = app.history.sites(run.id, user) if may else []
+        shown = detail_row(run, _defaults(app, run.app))
         return {
-            **detail_row(run, _defaults(app, run.app)),
+            **(shown if may else without_names(shown)),
             "wait": wait.to_json() if wait else None,
-            "events": [event_row(event) for event in app.history.events(run.id, user)],
-            "sites": [site_row(site) for site in app.history.sites(run.id, user)],
+            "events": [event_row(event) for event in events],
+            "sites": [site_row(site) for site in sites],
             "points": app.metrics.count(run.id),
             "watched": may and app.alerts.watches(run.id, user),
             "can_act": may,

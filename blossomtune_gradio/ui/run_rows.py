@@ -75,6 +75,12 @@ def detail_row(run: Run, defaults: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_names(row: dict[str, Any]) -> dict[str, Any]:
+    """The same for somebody who may not know the other sites, the people and the server's paths."""
+    hidden = {"cause": "", "by": "", "stopped_by": "", "evidence": [], "command": "", "note": ""}
+    return {**row, **{name: value for name, value in hidden.items() if name in row}}
+
+
 def event_row(event: RunEvent) -> dict[str, Any]:
     """One entry of the timeline."""
     return {"id": event.id, "at": iso(event.at), "kind": event.kind, "text": event.text}

@@ -26,7 +26,7 @@ def build_runs(app: Application, guard: Guard) -> None:
         with gr.Column(elem_classes="bt-card", elem_id="runs-card"):
             heading("History")
             build_history(app, guard)
-        with gr.Column(elem_classes="bt-card", elem_id="alerts-card"):
+        with gr.Column(elem_classes=["bt-card", needs(Role.RESEARCHER)], elem_id="alerts-card"):
             heading("Alerts")
             build_alerts(app, guard)
         build_apps(app, guard)

@@ -163,8 +163,19 @@ const showLinked = async () => {
   put(find("follow"), "Show the newest");
   note(row ? "The lines around the linked one." : "The linked line is not there (any more).");
   if (row) lines.scrollTop = row.offsetTop - lines.offsetTop - lines.clientHeight / 2;
-  if (row) element.scrollIntoView({ block: "center" });
+  if (!row) return;
+  keepUntil = Date.now() + 6000;
+  keepInView();
 };
+// What stands above still grows for a moment; who scrolls themselves is left alone.
+let keepUntil = 0;
+const keepInView = () => {
+  if (Date.now() < keepUntil) find("lines").scrollIntoView({ block: "center" });
+};
+if (ofRun) {
+  document.addEventListener("blossom:run", () => setTimeout(keepInView, 100));
+  for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(name, () => { keepUntil = 0; }, { passive: true });
+}
 if (ofRun)
   onAddress(() => {
     const run = inAddress("run");

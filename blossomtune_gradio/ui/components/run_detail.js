@@ -185,5 +185,5 @@ onAddress(() => {
   show(find("full"), false);
   show(find("gone"), false);
   if (id) turn();
-  scrollTo({ top: 0 });
+  if (!inAddress("line")) scrollTo({ top: 0 });
 });
