@@ -135,7 +135,7 @@ def _typed(name: str, text: str) -> Any:
     kind: Any = type(getattr(Settings, name, ""))
     if kind is frozenset:
         return frozenset(filter(None, (part.strip() for part in text.split(","))))
-    if name in ("tls_cert", "tls_key") or issubclass(kind, Path):
+    if name in ("tls_cert", "tls_key", "mail_templates_dir") or issubclass(kind, Path):
         return Path(text).expanduser()
     if kind is str:
         return text

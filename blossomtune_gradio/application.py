@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from types import MappingProxyType
 
 from filelock import FileLock, Timeout
+from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
@@ -22,8 +24,12 @@ from blossomtune_gradio.services.accounts import AccountService
 from blossomtune_gradio.services.alerts import AlertService, SiteWatch
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit import AuditLog
+from blossomtune_gradio.services.decisions import Decisions
+from blossomtune_gradio.services.directory import Directory
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.kits import KitService
+from blossomtune_gradio.services.mail_templates import Templates
+from blossomtune_gradio.services.mailer import Mailer, postman
 from blossomtune_gradio.services.metrics import MetricService
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.outbox import Outbox
@@ -35,8 +41,10 @@ from blossomtune_gradio.services.run_history import RunHistory
 from blossomtune_gradio.services.run_worker import Tools
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
+from blossomtune_gradio.services.site_reports import SiteReports
 from blossomtune_gradio.services.sites import SiteService
 from blossomtune_gradio.services.tokens import TokenService
+from blossomtune_gradio.services.traffic import Traffic
 from blossomtune_gradio.services.webhook_address import AddressGuard
 from blossomtune_gradio.services.webhooks import WebhookService
 from blossomtune_gradio.settings import Settings
@@ -62,6 +70,7 @@ class Application:
             SettingsError: the data directory, the database or a certificate cannot be used.
         """
         self.settings = settings
+        post = postman(settings)
         self.fleet_port = settings.fleet_port
         self._lock = _own_folder(settings)
         home = settings.data_dir / "flower"
@@ -73,10 +82,19 @@ class Application:
         self.database = Database(settings.database)
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
-        self.accounts = AccountService(self.database, settings)
         self.apps = AppService(settings.flower_apps_dir, self.database)
+        self.accounts = AccountService(self.database, settings)
         self.options = Options(self.database, settings)
-        self.outbox = Outbox(self.database)
+        self.mailer = Mailer(self.database, post, self._tell)
+        self.outbox = Outbox(
+            self.database,
+            Templates(settings.mail_templates_dir, self._tell),
+            admins=self._addresses_of_admins,
+            delivers=post is not None,
+            readable=post is None or settings.is_local,
+            page=settings.public_url,
+        )
+        self.outbox.on_new, self.outbox.on_hurry = self.mailer.wake, self.mailer.hurry
         self.metrics = MetricService(self.database)
         self.federation = FederationService(
             settings,
@@ -87,7 +105,15 @@ class Application:
             self._wake,
             self.audit,
         )
-        self.sites = SiteService(self.database, self.federation, self.logs)
+        self.traffic = Traffic()
+        self.sites = SiteService(
+            self.database,
+            self.federation,
+            self.logs,
+            self.outbox,
+            self.traffic,
+            timedelta(minutes=settings.site_lost_minutes),
+        )
         self.webhooks = WebhookService(
             self.database, self.logs, AddressGuard(settings.webhook_networks)
         )
@@ -102,14 +128,18 @@ class Application:
             self.database, settings, self.options, self.outbox, self._wake
         )
         self.tokens = TokenService(self.database)
+        self.decisions = Decisions(self.participants)
+        self.directory = Directory(self.database, self.options, self.sites)
         self.kits = KitService(
             self.database,
             settings,
             self.options,
+            self.outbox,
             self.credentials,
             self.fleet_address,
             self._wake,
         )
+        self.site_reports = SiteReports(self.database)
         self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
 
     def open(self) -> None:
@@ -120,6 +150,9 @@ class Application:
         self._runner.open()
         self._site_watch.open()
         self.webhooks.open()
+        self.mailer.open()
+        if warning := self.mail_warning:
+            self._tell(f"WARNING: {warning}")
 
     def close(self, leave_running: bool = False) -> None:
         """End what was started here, or leave the child programs for the next start.
@@ -137,6 +170,7 @@ class Application:
             last.callback(self.webhooks.close)
             last.callback(self._site_watch.close)
             last.callback(self._runner.close)
+            last.callback(self.mailer.close)
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""
@@ -155,6 +189,22 @@ class Application:
             folder=self.settings.data_dir / "runs",
             records=self.settings.data_dir / "processes",
         )
+
+    @property
+    def mail_warning(self) -> str:
+        """What admins must know about mail, as a sentence, or ""."""
+        if self.outbox.delivers or self.settings.is_local:
+            return ""
+        return (
+            "People sign in here, but no mail server is set up: an admin has to pass each code on "
+            "by hand, so it proves little. Set BLOSSOMTUNE_SMTP_URL and BLOSSOMTUNE_MAIL_FROM."
+        )
+
+    def _addresses_of_admins(self, session: Session) -> list[str]:
+        return [*sorted(self.settings.admin_emails), *self.accounts.addresses_of_admins(session)]
+
+    def _tell(self, sentence: str) -> None:
+        self.logs.append("blossomtune", [sentence])
 
     def _wake(self) -> None:
         """Something changed that others may wait for."""

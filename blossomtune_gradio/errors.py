@@ -16,6 +16,11 @@ class InvalidInput(BlossomError):
 
     status = 422
 
+    def __init__(self, message: str, field: str = "") -> None:
+        """`field` names the value, so that a form can say the sentence beside it."""
+        super().__init__(message)
+        self.field = field
+
 
 class InvalidFields(InvalidInput):
     """Several values of one form cannot be used. `fields` has a sentence for each, by its name."""

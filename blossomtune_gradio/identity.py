@@ -47,7 +47,7 @@ SYSTEM = User(provider="system", sub="blossomtune", name="BlossomTune", role=Rol
 def require(user: User, role: Role, what: str) -> None:
     """Raise `NotAllowed` unless `user` has at least `role`; `what` ends the sentence."""
     if user.role < role:
-        raise NotAllowed(f"Only {_WHO[role]} may {what}. Sign in with such an account.")
+        raise NotAllowed(f"Only {WHO[role]} may {what}. Sign in with such an account.")
 
 
 def require_owner(user: User, owner_id: str, what: str) -> None:
@@ -56,8 +56,8 @@ def require_owner(user: User, owner_id: str, what: str) -> None:
         raise NotAllowed(f"Only the owner or an admin may {what}.")
 
 
-_WHO = {
-    Role.ANYONE: "anybody",
+WHO = {
+    Role.ANYONE: "anybody",  # completes "Only … may"
     Role.PARTICIPANT: "somebody who signed in",
     Role.RESEARCHER: "a researcher or an admin",
     Role.ADMIN: "an admin",

@@ -70,6 +70,19 @@ class Settings:
     session_hours: float = 12.0
     """Hours until somebody has to sign in again."""
 
+    smtp_url: str = field(default="", repr=False)
+    """Mail server, like smtp://user:password@host:587?starttls=1 or smtps://… (docs/mail.md).
+    Empty: mails wait in the Outbox of the Admin page."""
+
+    mail_from: str = ""
+    """Sender of our mails, like Our federation <fl@example.org>. Needed with `smtp_url`."""
+
+    admin_emails: frozenset[str] = frozenset()
+    """Addresses that are told of requests, by commas, besides those of admins who signed in."""
+
+    mail_templates_dir: Path | None = None
+    """Folder with mail templates that replace ours, file by file."""
+
     fleet_host: str = "127.0.0.1"
     """Address the TLS listener for SuperNodes listens on; `0.0.0.0` to let other machines join."""
 
@@ -98,6 +111,9 @@ class Settings:
     join_token_hours: float = 24.0
     """Hours for which the one-time token in a kit can be used."""
 
+    site_lost_minutes: float = 10.0
+    """Minutes an approved site may be away before its owner is mailed that it is lost."""
+
     site_preload: str = "torch,transformers.models.bert.modeling_bert,flwr_datasets.partitioner"
     """Modules a site imports once instead of once per message, by commas; missing ones are fine."""
 
@@ -116,6 +132,7 @@ class Settings:
             "flower_apps_dir",
             "tls_cert",
             "tls_key",
+            "mail_templates_dir",
         ):  # children work elsewhere
             if given := getattr(self, name):
                 object.__setattr__(self, name, given.expanduser().absolute())
@@ -125,6 +142,7 @@ class Settings:
         _require("max_participants", self.max_participants >= 1, "at least 1")
         _require("partitions", 1 <= self.partitions <= 100_000, "between 1 and 100000")
         _require("join_token_hours", self.join_token_hours > 0, "more than 0")
+        _require("site_lost_minutes", self.site_lost_minutes > 0, "more than 0")
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
         _require("run_slots", 1 <= self.run_slots <= 64, "between 1 and 64")
         _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
@@ -187,11 +205,10 @@ class Settings:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Host names the page answers to."""
-        if self.space_hosts:
-            return frozenset(urlsplit(f"//{host}").hostname or "" for host in self.space_hosts)
-        named = urlsplit(self.public_url).hostname
-        return frozenset((named,)) if named and not is_loopback(named) else LOCAL_HOSTS
+        """Host names the page answers to; those of this machine are for probes of its health."""
+        public = self.space_hosts or (urlsplit(self.public_url).netloc,)
+        named = {urlsplit(f"//{host}").hostname for host in public}
+        return LOCAL_HOSTS | frozenset(name for name in named if name)
 
     @property
     def database(self) -> str:

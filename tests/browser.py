@@ -24,11 +24,16 @@ ARGUMENTS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The machine's Chromium or Playwright's own; skips the test, aloud, when there is none."""
+def chromium(*more: str) -> Iterator[Browser]:
+    """The machine's Chromium or Playwright's own; skips the test, aloud, when there is none.
+
+    `more` are arguments of its command line.
+    """
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=system_chromium(), args=ARGUMENTS)
+            browser = playwright.chromium.launch(
+                executable_path=system_chromium(), args=[*ARGUMENTS, *more]
+            )
         except Error as error:
             pytest.skip(f"NO BROWSER: {error.message.splitlines()[0]}. Run `make browser`.")
         yield browser

@@ -7,34 +7,41 @@ part of `POST /api/v1/join` from a table a test can write to.
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import tomli_w
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blossomtune_gradio.flower.credentials import ServerCredentials
+from blossomtune_gradio.services import kit_files
 from tests.support import free_port, wait_for
 
 
 class Server:
     """An ASGI app under uvicorn with TLS, in a thread. A context manager."""
 
-    def __init__(self, app: ASGIApp, credentials: ServerCredentials) -> None:
+    def __init__(
+        self, app: ASGIApp, credentials: ServerCredentials, *, clock_ahead: float = 0
+    ) -> None:
+        """`clock_ahead`: seconds by which the Date of its answers is ahead of the truth."""
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                _with_date(app, clock_ahead),
                 port=self.port,
                 log_level="warning",
+                date_header=False,
                 timeout_graceful_shutdown=5,
                 ssl_certfile=str(credentials.cert),
                 ssl_keyfile=str(credentials.key),
@@ -58,6 +65,19 @@ class Server:
         self._thread.join(20)
 
 
+def _with_date(app: ASGIApp, ahead: float) -> ASGIApp:
+    async def dated(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_date(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(time.time() + ahead, usegmt=True).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        await app(scope, receive, with_date)
+
+    return dated
+
+
 @dataclass
 class Desk:
     """Answers join requests: `refusals` first, then as the server does that knows one token."""
@@ -74,13 +94,22 @@ class Desk:
     keys: list[str] = field(default_factory=list)
     """The public keys that were handed in, one per request."""
     node_id: int = 0
+    reports: list[dict[str, Any]] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = await Request(scope, receive).json()
-        response = await asyncio.to_thread(self._answer, asked)
+        if scope["path"].endswith("/report"):
+            self.reports.append(asked)
+            response = JSONResponse({"taken": True})
+        else:
+            response = await asyncio.to_thread(self._answer, asked)
         await response(scope, receive, send)
 
-    def _answer(self, asked: dict[str, str]) -> JSONResponse:
+    def _answer(self, asked: dict[str, Any]) -> JSONResponse:
+        if asked.get("check"):
+            if asked["token"] != self.token:
+                return _problem(401, "This token is not valid (any more). Get a new kit.")
+            return JSONResponse({"site": "Charité"})
         self.keys.append(asked["public_key"])
         if self.refusals:
             return _problem(*self.refusals.pop(0))
@@ -105,9 +134,9 @@ def _problem(status: int, detail: str) -> JSONResponse:
 def lay_out_kit(folder: Path, credentials: ServerCredentials, address: str, **more: Any) -> Path:
     """What the zip holds, unpacked; `more` replaces entries of site.toml. Returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    programs = Path(__file__).parent.parent / "blossomtune_gradio" / "site"
-    for name in ("join.py", "executor.py"):
-        (folder / name).write_bytes((programs / name).read_bytes())
+    for name, content in kit_files.programs():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
     (folder / "ca.pem").write_bytes(credentials.ca_cert.read_bytes())
     values = {
         "site": "Charité",
@@ -120,6 +149,5 @@ def lay_out_kit(folder: Path, credentials: ServerCredentials, address: str, **mo
         "flwr": "1.41.0",
         "preload": ["numpy", "no_such_module"],
     } | more
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-    (folder / "site.toml").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "site.toml").write_text(tomli_w.dumps(values), encoding="utf-8")
     return folder

@@ -60,7 +60,7 @@ class Wishes:
     no_organisations_in_token: bool = False
 
 
-class _Served:
+class Served:
     """A Starlette app in a thread, as a context manager."""
 
     def __init__(self, app: Starlette) -> None:
@@ -80,7 +80,7 @@ class _Served:
         self._thread.join(10)
 
 
-class OidcProvider(_Served):
+class OidcProvider(Served):
     """OpenID Connect with authorization code and PKCE; `people` may be changed at any time."""
 
     def __init__(self, *names: str, people: Mapping[str, Claims] | None = None) -> None:
@@ -187,7 +187,7 @@ class _GitHubUser:
     verified: bool = True
 
 
-class FakeGitHub(_Served):
+class FakeGitHub(Served):
     """GitHub's OAuth and the two addresses of its API that are asked."""
 
     def __init__(self, **verified: bool) -> None:

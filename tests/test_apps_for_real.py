@@ -87,7 +87,8 @@ def test_the_bundle_hash_is_the_one_of_flwr_build_whatever_lies_beside(tmp_path)
 @pytest.mark.slow
 def test_a_new_app_learns_over_real_sites(two_sites, tmp_path):
     app = check(new_app(tmp_path, "mine"))
-    run_id = two_sites.submit(app.path)
+    config = validated_config(app, {"num-server-rounds": 1})
+    run_id = two_sites.submit(app.path, write_run_config(tmp_path / "run.toml", config))
     fact = two_sites.wait_for_end(run_id)
     log = two_sites.run_log(run_id)
     assert (fact.status, fact.sub_status) == ("finished", "completed"), log
@@ -99,8 +100,7 @@ def test_a_new_app_learns_over_real_sites(two_sites, tmp_path):
         for one in events
         if isinstance(one, Point) and one.name == "server/accuracy"
     }
-    assert set(accuracy) == {0, 1, 2, 3}
-    assert accuracy[3] > 0.9 > accuracy[0]
+    assert accuracy[1] > 0.9 > accuracy[0]
     assert "blossom" not in log.lower()
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.parametrize("name", names())
 def test_a_smoke_run_ends_with_the_promised_line(name):
-    if name == "startup" and system_chromium() is None:
-        pytest.skip("NO BROWSER: the benchmark of the start needs Chromium. Run `make browser`.")
+    if name in ("startup", "participants_table") and system_chromium() is None:
+        pytest.skip("NO BROWSER: this benchmark needs Chromium. Run `make browser`.")
     done = subprocess.run(
         ["make", "bench", f"ONLY={name}", "SMOKE=1"],  # as the README has it
         cwd=ROOT,

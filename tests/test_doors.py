@@ -16,7 +16,6 @@ CLOSED = [
     "/docs",
     "/openapi.json",
     "/redoc",
-    "/login/../config",
     "/monitoring/summary",
     "/gradio_api/info",
     "/gradio_api/openapi.json",

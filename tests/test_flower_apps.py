@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from flwr.common.config import parse_config_args
@@ -15,6 +16,7 @@ from blossomtune_gradio.flower.app_facts import config_type
 from blossomtune_gradio.flower.apps import (
     AppCatalogue,
     ConfigField,
+    check,
     discover,
     parse_config_text,
     read_app,
@@ -203,11 +205,12 @@ def test_an_app_that_ignores_its_partition_gets_a_warning(app_dir):
 
 
 def test_a_package_that_is_not_installed_is_a_warning(app_dir):
-    spoil(app_dir, NAME, f'{NAME}\ndependencies = ["numpy", "no-such-thing>=3"]')
+    spoil(app_dir, NAME, f'{NAME}\ndependencies = ["numpy", "no-such-thing>=3", "tomli>=99"]')
     app = only_app(app_dir)
     assert app.runnable
     assert "no-such-thing>=3 is not installed here" in sentences(app, "warning")
     assert "numpy" not in sentences(app, "warning")
+    assert re.search(r"tomli>=99 is not installed here, but \d", sentences(app, "warning"))
 
 
 def test_nested_settings_get_flowers_dotted_names(app_dir):
@@ -380,3 +383,48 @@ def test_what_is_filled_in_gets_the_type_of_the_setting(default, given, typed):
 def test_what_does_not_fit_the_setting_is_refused_with_its_name(default, given):
     with pytest.raises(InvalidInput, match="key "):
         typed_value(ConfigField("key", config_type(default), default), given)
+
+
+def test_the_commit_an_app_was_checked_out_from_is_shown_without_running_git(app_dir):
+    commit, other = "0123456789abcdef" * 2 + "01234567", "f" * 40
+    git = app_dir.parent / ".git"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    catalogue = AppCatalogue(app_dir.parent)
+    assert catalogue.get("small_app").revision == ""
+    (git / "refs" / "heads" / "main").write_text(f"{commit}\n")
+    assert catalogue.get("small_app").revision == commit
+    (git / "refs" / "heads" / "main").unlink()
+    (git / "packed-refs").write_text(f"# pack-refs\n{other} refs/heads/main\n")
+    assert catalogue.get("small_app").revision == other
+    (git / "HEAD").write_text(commit)
+    assert catalogue.get("small_app").revision == commit
+
+    tree = git / "worktrees" / "second"  # `git worktree add` makes such a file
+    tree.mkdir(parents=True)
+    (tree / "HEAD").write_text("ref: refs/heads/main\n")
+    (tree / "commondir").write_text("../..\n")
+    (app_dir / ".git").write_text(f"gitdir: {tree}\n")
+    assert catalogue.get("small_app").revision == other
+
+
+def test_what_sites_do_not_get_is_a_note(app_dir):
+    (app_dir / "small" / "weights.bin").write_bytes(b"0")
+    assert "Sites do not get small/weights.bin" in sentences(only_app(app_dir), "note")
+
+
+def test_an_app_anywhere_can_be_checked(app_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(app_dir)
+    assert check(Path()).name == "small_app"
+    assert check(app_dir / "small" / "..").runnable
+    (tmp_path / "link").symlink_to(app_dir)
+    assert check(tmp_path / "link").runnable  # whoever names it means what it leads to
+    with pytest.raises(NotFound, match="is not a folder"):
+        check(app_dir / "pyproject.toml")
+
+
+def test_a_name_in_all_is_found_as_flower_finds_it(app_dir):
+    (app_dir / "small" / "server_app.py").write_text(
+        'from small.other import app\n__all__ = ["app"]\n'
+    )
+    assert only_app(app_dir).runnable

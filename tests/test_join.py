@@ -16,7 +16,8 @@ from flwr.common.config import parse_config_args
 
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.flower.site_keys import parse_public_key
-from blossomtune_gradio.site.join import Site, node_config
+from blossomtune_gradio.site.kit import Site
+from blossomtune_gradio.site.programs import node_config
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server, lay_out_kit
 from tests.flower_stack import APPS, FlowerStack
@@ -41,15 +42,17 @@ class Joined:
     def text(self) -> str:
         return self.log.read_text()
 
-    def waits_for(self, words: str, seconds: float = 60) -> None:
+    def waits_for(self, words: str, seconds: float = 60, times: int = 1) -> None:
         def there() -> bool:
-            assert words in self.text() or self.process.poll() is None, self.text()
-            return words in self.text()
+            running = self.process.poll() is None
+            found = self.text().count(words) >= times
+            assert found or running
+            return found
 
         try:
             wait_for(there, seconds)
         except AssertionError:
-            raise AssertionError(f"never said {words!r}:\n{self.text()}") from None
+            raise AssertionError(f"did not say {words!r} {times}x:\n{self.text()}") from None
 
     def ends(self, seconds: float = 30) -> int:
         try:
@@ -253,13 +256,35 @@ def test_a_site_joins_works_warm_and_leaves_nothing_behind(tmp_path, stack, door
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", [True, False])
+def test_the_last_lines_of_a_failed_task_are_shared_if_the_site_chose_that(
+    tmp_path, stack, door, joined, share
+):
+    desk, server = door
+    kit = lay_out_kit(tmp_path / "kit", stack.credentials, server.address, share_log=share)
+    site = joined(kit)
+    site.waits_for("executor: ready")
+    wait_for(lambda: stack.status(desk.node_id) == "online", 60)
+    config = tmp_path / "run.toml"
+    config.write_text('min-nodes = 1\nnum-server-rounds = 1\nmode = "raise"\n')
+    stack.wait_for_end(stack.submit(APPS / "message_app", config))
+    assert "this client was told to fail" in site.text()
+    if share:
+        wait_for(lambda: any(report["tail"] for report in desk.reports), 30)
+    assert site.stop() == 0
+    tails = "".join(report["tail"] for report in desk.reports)
+    assert ("this client was told to fail" in tails) is share
+    assert desk.reports[0]["fingerprint"] == parse_public_key(desk.keys[0]).fingerprint
+
+
+@pytest.mark.slow
 def test_a_killed_executor_comes_back_and_works(tmp_path, stack, door, joined):
     desk, server = door
     site = joined(lay_out_kit(tmp_path / "kit", stack.credentials, server.address))
     site.waits_for("executor: ready")
     os.kill(site.pid_of("executor.py"), signal.SIGKILL)
     site.waits_for("The executor ended (exit code -9); starting it again.")
-    wait_for(lambda: site.text().count("executor: ready") == 2, 30)
+    site.waits_for("executor: ready", times=2)
     wait_for(lambda: stack.status(desk.node_id) == "online", 60)
     config = tmp_path / "run.toml"
     config.write_text("min-nodes = 1\nnum-server-rounds = 1\n")
@@ -282,7 +307,7 @@ def test_a_revoked_site_is_told_so_and_ends_with_code_3(tmp_path, stack, door, j
 def test_without_a_usable_executor_the_site_works_plainly(tmp_path, stack, door, joined):
     desk, server = door
     kit = lay_out_kit(tmp_path / "kit", stack.credentials, server.address)
-    (kit / "executor.py").write_text("import sys\nsys.exit(4)\n")
+    (kit / "blossomtune_site" / "executor.py").write_text("import sys\nsys.exit(4)\n")
     site = joined(kit)
     site.waits_for("going on without it")
     wait_for(lambda: any("flower-superexec" in line for line in site.tree().values()), 30)
@@ -305,7 +330,7 @@ def test_after_a_crash_of_join_the_next_start_ends_what_was_left(tmp_path, stack
     orphans = first.tree()
     assert any("flower-supernode" in line for line in orphans.values())
     second = joined(kit)
-    wait_for(lambda: second.text().count("SuperNode ID") == 2, 120)
+    second.waits_for("SuperNode ID", 180, times=2)  # an unheard goodbye costs 60 s, and more
     assert first.tree() == {}
     assert stack.status(desk.node_id) == "online"
 
@@ -317,5 +342,5 @@ def test_a_crashed_supernode_is_started_until_flower_lets_it_in(tmp_path, stack,
     site.waits_for("SuperNode ID")
     os.kill(site.pid_of("flower-supernode"), signal.SIGKILL)
     site.waits_for("Flower still counts the last session as online")
-    wait_for(lambda: site.text().count("SuperNode ID") == 2, 100)
+    site.waits_for("SuperNode ID", 180, times=2)
     assert stack.status(desk.node_id) == "online"

@@ -1,20 +1,28 @@
 """Kits: what is in them, and what a site is answered when it hands its key in."""
 
 import io
+import re
+import shutil
+import subprocess
+import sys
 import tomllib
 import zipfile
 from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
 
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.services import kit_files
 from blossomtune_gradio.services.kits import KitService, TokenRefused
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.participants import ParticipantService
-from blossomtune_gradio.store.models import Participant
+from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
 from tests.people import ADMIN, approved, ask, person
 
 
@@ -26,8 +34,9 @@ def participants(database, settings, options):
 @pytest.fixture
 def kits(database, settings, options):
     credentials = ensure_server_credentials(settings.data_dir / "certificates", ["127.0.0.1"])
+    outbox = Outbox(database)
     return KitService(
-        database, settings, options, credentials, lambda: "127.0.0.1:7861", lambda: None
+        database, settings, options, outbox, credentials, lambda: "127.0.0.1:7861", lambda: None
     )
 
 
@@ -52,11 +61,137 @@ def test_a_kit_has_all_a_site_needs_and_no_private_key(kits, ada):
         names = set(files.namelist())
         everything = b"".join(files.read(name) for name in names)
         site = tomllib.loads(files.read("site.toml").decode())
-    assert names == {"join.py", "executor.py", "site.toml", "ca.pem", "README.txt"}
+    assert names == {"site.toml", "ca.pem"} | {name for name, _ in kit_files.programs()}
+    assert {"join.py", "README.txt", "Dockerfile", "blossomtune-site.service"} < names
+    assert {"blossomtune_site/preflight.py", "blossomtune_site/executor.py"} < names
     assert (site["partition_id"], site["num_partitions"]) == (0, 3)
     assert site["superlink"] == "127.0.0.1:7861"
     assert b"BEGIN PRIVATE KEY" not in everything
     assert b"BEGIN OPENSSH PRIVATE KEY" not in everything
+
+
+def test_only_its_owner_may_read_the_token_that_lies_in_a_kit(kits, ada):
+    with zipfile.ZipFile(io.BytesIO(kits.make(ada.id, by=ADMIN))) as files:
+        modes = {info.filename: info.external_attr >> 16 & 0o777 for info in files.infolist()}
+    assert modes.pop("site.toml") == 0o600
+    assert set(modes.values()) == {0o644}
+
+
+def test_the_same_content_is_the_same_kit():
+    assert kit_files.packed("a = 1", b"ca") == kit_files.packed("a = 1", b"ca")
+
+
+def test_every_text_of_the_kit_names_the_flwr_that_runs_here():
+    wanted = ".".join(metadata.version("flwr").split(".")[:2])
+    texts = [content.decode() for _, content in kit_files.programs()]
+    texts += kit_files.ways("a:1", 0, 1).values()
+    named = {found for text in texts for found in re.findall(r"flwr==([0-9.]+)\.\*", text)}
+    assert named == {wanted}
+
+
+def test_the_manual_the_kit_and_the_page_name_the_same_commands():
+    manual = (Path(__file__).parent.parent / "docs" / "site.md").read_text()
+    ways, files = kit_files.ways("a:1", 0, 1), dict(kit_files.programs())
+    for name in ("kit", "systemd", "docker", "own_key"):
+        assert ways[name] in manual
+    for name, file in (("kit", "README.txt"), ("docker", "Dockerfile")):
+        bare = "\n".join(line.strip("# ") for line in files[file].decode().splitlines())
+        assert "\n".join(line.strip() for line in ways[name].splitlines()) in bare
+
+
+def test_a_key_made_by_the_shown_command_is_taken(kits, ada, tmp_path):
+    command = kits.ways(ada.id, by=person("ada"))["own_key"]
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True)
+    kits.accept_key(ada.id, (tmp_path / "site.key.pub").read_text(), by=person("ada"))
+
+
+def test_systemd_understands_the_unit(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd here")
+    python = tmp_path / "federation" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    text = kit_files.ways("a:1", 0, 1)["unit"]
+    assert text.count("%h/federation") == 2
+    unit = tmp_path / "blossomtune-site.service"
+    unit.write_text(text.replace("%h", str(tmp_path)))
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert "blossomtune-site.service" not in checked.stderr, checked.stderr
+
+
+def test_taking_a_kit_and_joining_are_told_and_written_down(kits, ada, database):
+    token, key = token_of(kits.make(ada.id, by=person("ada"))), fresh_key()
+    for _ in range(2):  # a site asks at each start; only the first time is news
+        kits.join(token, key, address="192.0.2.7")
+    told = [mail for mail in Outbox(database).newest(ADMIN) if mail.kind == "kit_taken"]
+    assert [mail.recipient for mail in told] == [ada.email]
+    assert token not in told[0].body
+    with database.read() as session:
+        entries = session.scalars(select(AuditEntry).where(AuditEntry.action.like("kit.%"))).all()
+    assert [entry.action for entry in entries] == ["kit.make", "kit.join"]
+    assert {entry.target for entry in entries} == {f"participant:{ada.id}"}
+    assert (entries[0].actor_name, entries[1].address) == ("ada", "192.0.2.7")
+    assert token not in repr([entry.after for entry in entries])
+
+
+def test_asking_whether_a_token_is_good_does_not_use_it_up(kits, ada):
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
+    assert not kits.check(token).key_known
+    assert not kits.check(token, key).key_known
+    kits.join(token, key)
+    assert kits.check(token, key).key_known
+    with pytest.raises(NotPossible, match="used with another key"):
+        kits.check(token)
+
+
+def test_a_pasted_key_replaces_the_one_before_and_is_written_down(kits, ada, database):
+    kits.join(token_of(kits.make(ada.id, by=ADMIN)), fresh_key())
+    pasted = fresh_key()
+    taken = kits.accept_key(ada.id, pasted, by=person("ada"))
+    assert kits.accept_key(ada.id, f"{pasted} ada@laptop", by=ADMIN) == taken
+    with database.read() as session:
+        alive = session.scalars(select(NodeKey).where(NodeKey.retired_at.is_(None))).all()
+        actions = session.scalars(select(AuditEntry.action)).all()
+    assert [key.fingerprint for key in alive] == [taken.fingerprint]
+    assert actions.count("kit.key") == 1
+
+
+def test_a_key_is_pasted_by_the_owner_or_an_admin_and_is_nobody_elses(
+    kits, ada, participants, database
+):
+    bob = approved(participants, Outbox(database), "bob")
+    key = fresh_key()
+    kits.accept_key(ada.id, key, by=person("ada"))
+    with pytest.raises(NotAllowed):
+        kits.accept_key(ada.id, fresh_key(), by=person("bob"))
+    with pytest.raises(NotPossible, match="used before"):
+        kits.accept_key(bob.id, key, by=person("bob"))
+    kits.accept_key(ada.id, fresh_key(), by=person("ada"))
+    with pytest.raises(NotPossible, match="never takes a key back"):
+        kits.accept_key(ada.id, key, by=person("ada"))
+
+
+def test_a_private_key_pasted_by_mistake_is_refused_and_kept_nowhere(kits, ada):
+    private = ec.generate_private_key(ec.SECP384R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(InvalidInput, match="must stay on the site") as refused:
+        kits.accept_key(ada.id, private.decode(), by=person("ada"))
+    assert private.splitlines()[1].decode() not in str(refused.value)
+
+
+def test_the_ways_to_run_a_site_are_for_its_owner(kits, ada):
+    ways = kits.ways(ada.id, by=person("ada"))
+    assert "--superlink 127.0.0.1:7861" in ways["plain"]
+    assert "partition-id=0 num-partitions=3" in ways["plain"]
+    assert "ExecStart=" in ways["unit"]
+    assert "FROM python:" in ways["dockerfile"]
+    assert {"kit", "systemd", "docker", "own_key"} < set(ways)
+    with pytest.raises(NotAllowed):
+        kits.ways(ada.id, by=person("bob"))
 
 
 def test_the_token_is_kept_as_a_hash_only(kits, ada, database):
@@ -126,6 +261,17 @@ def test_a_revoked_site_learns_that_it_was_revoked_and_why(kits, ada, participan
     kits.join(token, key)
     participants.revoke(ada.id, by=ADMIN, reason="contract ended")
     with pytest.raises(NotAllowed, match=r"Site ada was revoked .* contract ended"):
+        kits.join(token, key)
+
+
+def test_a_site_that_withdrew_is_told_so(kits, ada, database):
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
+    kits.join(token, key)
+    with database.write() as session:
+        row = session.get_one(Participant, ada.id)
+        row.move_to(ParticipantStatus.WITHDRAWN)
+        row.token_hash = row.partition_id = None
+    with pytest.raises(NotAllowed, match="Site ada withdrew"):
         kits.join(token, key)
 
 

@@ -1,15 +1,19 @@
 """From a request for access to a revocation, against a real database."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 
 from blossomtune_gradio.errors import BlossomError, InvalidInput, NotAllowed, NotPossible
-from blossomtune_gradio.identity import STRANGER
+from blossomtune_gradio.identity import STRANGER, Role, User
+from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.participants import ParticipantService
-from blossomtune_gradio.store.models import NodeKey, Participant
+from blossomtune_gradio.store.models import AuditEntry, Mail, NodeKey, Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from tests.people import ADMIN, approved, ask, mailed_code, person
 
@@ -141,9 +145,30 @@ def test_of_many_approvals_at_once_onto_one_partition_one_succeeds(participants,
     assert all("given to another site" in a for a in answers if a != "approved")
 
 
-@pytest.mark.parametrize(
-    "email", ["", "ada", "a@b", "a@evil.org,victim@example.org", "a b@c.org", "a@b.org\nBcc: x@y.z"]
-)
+NOT_ONE_ADDRESS = [
+    "",
+    "ada",
+    "a@b",
+    "a@evil.org,victim@example.org",
+    "a@b.org;c@d.org",
+    "a@b.org c@d.org",
+    "a b@c.org",
+    "a@b..org",
+    "a@[::1]",
+    '"a b"@c.org',
+    "Ada <ada@example.org>",
+    "a@b.org\nBcc: x@y.z",
+    "a@b.org\r\n.\r\nMAIL",
+    "a\x00b@c.org",
+    "\ud800@c.org",
+    "\u202eada@example.org",
+    "ada@exa\x1b[31mmple.org",
+    "x" * 10_000_000 + "@example.org",
+    "ada@example.org" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("email", NOT_ONE_ADDRESS, ids=lambda email: ascii(email[:40]))
 def test_what_is_not_one_address_is_refused(participants, email):
     with pytest.raises(InvalidInput, match="not one e-mail address"):
         participants.request_access(ADA, "Site", email)
@@ -184,3 +209,219 @@ def test_the_number_of_partitions_cannot_change_under_approved_sites(participant
     with pytest.raises(NotPossible, match="split their data into 4 partitions"):
         options.set_partitions(5, by=ADMIN)
     options.set_partitions(4, by=ADMIN)
+
+
+def test_a_person_finds_their_own_request_and_nobody_elses(participants):
+    assert participants.mine(ADA) is None
+    ask(participants, ADA)
+    assert participants.mine(ADA).site == "Site ada"
+    assert participants.mine(BOB) is None
+
+
+def test_a_code_is_mailed_again_only_after_a_minute_and_replaces_the_one_before(
+    participants, outbox, database
+):
+    ask(participants, ADA)
+    old = mailed_code(outbox, ADA)
+    assert 0 < participants.resend_wait(ADA) <= 60
+    with pytest.raises(NotPossible, match=r"again in \d+ seconds"):
+        participants.resend(ADA)
+    with database.write() as session:
+        session.query(Participant).one().code_sent_at -= timedelta(seconds=61)
+    assert participants.resend_wait(ADA) == 0
+    participants.resend(ADA)
+    with pytest.raises(InvalidInput):
+        participants.confirm(ADA, old)
+    assert participants.confirm(ADA, mailed_code(outbox, ADA)).status is Status.CONFIRMED
+    assert participants.resend_wait(ADA) == 0
+    with pytest.raises(NotPossible, match="needs no code"):
+        participants.resend(ADA)
+
+
+def test_who_withdraws_loses_partition_and_key_and_may_ask_again(
+    participants, outbox, database, changes
+):
+    row = approved(participants, outbox, "ada")
+    with database.write() as session:
+        session.add(NodeKey(fingerprint="f", participant_id=row.id, pem="p"))
+    before = len(changes)
+    gone = participants.withdraw(ADA)
+    assert (gone.status, gone.partition_id) == (Status.WITHDRAWN, None)
+    assert len(changes) == before + 1
+    with database.read() as session:
+        assert session.get_one(NodeKey, "f").retired_at is not None
+    with pytest.raises(NotPossible):
+        participants.withdraw(ADA)
+    assert ask(participants, ADA).status is Status.REQUESTED
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (" Ada@EXAMPLE.org ", "ada@example.org"),
+        ("ada@b\u00fccher.example", "ada@xn--bcher-kva.example"),
+        ("ada@bu\u0308cher.example", "ada@xn--bcher-kva.example"),  # the same, in two signs
+        ("ada@ex\u0430mple.org", "ada@xn--exmple-4nf.org"),  # a Cyrillic letter: seen to be foreign
+        ("ada@\uff45xample.org", "ada@example.org"),  # a wide letter is the letter
+    ],
+)
+def test_an_address_is_kept_in_one_spelling(participants, typed, kept):
+    assert participants.request_access(ADA, "North", typed).email == kept
+
+
+@pytest.mark.parametrize("site", ["Ch\u0430rite", "\u0421OAX", "N\u03bfrth"])
+def test_a_site_name_of_two_alphabets_that_look_alike_is_refused(participants, site):
+    with pytest.raises(InvalidInput, match="some of which look alike"):
+        participants.request_access(ADA, site, "ada@example.org")
+
+
+def test_a_site_name_in_one_foreign_alphabet_is_fine(participants):
+    assert participants.request_access(ADA, "Больница 3", "ada@example.org").site == "Больница 3"
+
+
+HOSTILE = (
+    "<script>alert(1)</script>\x1b[31mred\x1b[0m\x1b]0;title\x07 \u202etxt.exe\u200f "
+    "\r\nBcc: victim@example.org\x00{{ 7*7 }}{% raise %}\ud800\u2028end"
+)
+FORBIDDEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\u200e\u200f]"
+)
+
+
+def test_hostile_texts_are_harmless_wherever_they_are_kept(participants, database, settings):
+    outbox = Outbox(database, admins=lambda _: ["admin@example.org"])
+    service = ParticipantService(
+        database, settings, Options(database, settings), outbox, lambda: None
+    )
+    name = HOSTILE.replace("\ud800", "")
+    user = User(provider="hf", sub="eve", name=name, role=Role.PARTICIPANT)
+    row = service.request_access(user, "North", "eve@example.org", HOSTILE, HOSTILE, HOSTILE)
+    code = next(m.body for m in outbox.newest(ADMIN)).split()[3]
+    service.confirm(user, code)
+    service.deny(row.id, ADMIN, HOSTILE)
+    kept = service.get(row.id, ADMIN)
+    texts = [kept.username, kept.organisation, kept.message, kept.data, kept.reason]
+    mails = outbox.newest(ADMIN)
+    assert [mail.kind for mail in mails] == ["denied", "waiting", "code"]
+    for mail in mails:
+        assert "\n" not in mail.subject
+        assert "<script" not in mail.html
+        texts += [mail.subject, mail.body, mail.html]
+    for text in texts:
+        assert not FORBIDDEN.search(text), text
+        assert "49" not in text  # what was typed is never a template
+    assert "\n" not in kept.organisation + kept.username
+    assert "{{ 7*7 }}" in kept.message
+    assert "North" not in mails[-1].body  # the mail to an unproven mailbox carries nothing typed
+
+
+@pytest.mark.parametrize("field", ["organisation", "message", "data"])
+def test_ten_megabytes_are_refused_with_a_sentence(participants, field):
+    with pytest.raises(InvalidInput, match="; this one has 10,000,000") as caught:
+        participants.request_access(ADA, "North", "a@example.org", **{field: "x" * 10_000_000})
+    assert caught.value.field == field
+    with pytest.raises(InvalidInput, match="site name"):
+        participants.request_access(ADA, "x" * 10_000_000, "a@example.org")
+
+
+def test_a_reason_that_is_too_long_changes_nothing(participants):
+    asked = ask(participants, ADA)
+    with pytest.raises(InvalidInput, match="'reason' may have 500 characters"):
+        participants.deny(asked.id, ADMIN, "x" * 501)
+    assert participants.mine(ADA).status is Status.REQUESTED
+
+
+def _at_once(act, arguments, threads=50):
+    """What each of many calls at the same moment answered."""
+    barrier = Barrier(threads)
+
+    def one(argument):
+        barrier.wait(60)
+        try:
+            act(*argument)
+        except BlossomError as error:
+            return str(error)
+        return "done"
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(one, arguments))
+
+
+def test_of_fifty_clicks_on_one_request_one_counts_and_the_others_read_who_was_first(
+    participants, outbox, database
+):
+    asked = ask(participants, ADA)
+    participants.confirm(ADA, mailed_code(outbox, ADA))
+    admins = [
+        User(provider="hf", sub=str(n), name=f"Admin {n}", role=Role.ADMIN) for n in range(50)
+    ]
+    answers = _at_once(participants.approve, [(asked.id, admin) for admin in admins])
+    first = participants.mine(ADA).decided_name
+    assert answers.count("done") == 1
+    said = re.compile(rf"Site ada was approved by {first} \d+ s ago\. Nothing was changed now\.")
+    assert all(said.fullmatch(answer) for answer in answers if answer != "done")
+    with database.read() as session:
+        assert session.query(Mail).filter_by(kind="approved").count() == 1
+        assert session.query(AuditEntry).filter_by(action="participant.approve").count() == 1
+
+
+def test_fifty_approvals_of_twenty_people_onto_clashing_partitions_have_one_effect_each(
+    database, settings, outbox, options
+):
+    options.set_partitions(30, ADMIN)
+    service = ParticipantService(database, settings, options, outbox, lambda: None)
+    rows = []
+    for number in range(20):
+        user = person(f"p{number}")
+        rows.append(ask(service, user))
+        service.confirm(user, mailed_code(outbox, user))
+    calls = [(rows[n % 20].id, ADMIN, (n * 7) % 13) for n in range(50)]
+    answers = _at_once(service.approve, calls)
+    approved = [row for row in service.list(ADMIN) if row.status is Status.APPROVED]
+    owned = [row.partition_id for row in approved]
+    assert answers.count("done") == len(approved) == len(set(owned)) == 13
+    refused = [answer for answer in answers if answer != "done"]
+    assert all("was approved by local admin" in a or "another site" in a for a in refused)
+    with database.read() as session:
+        assert session.query(Mail).filter_by(kind="approved").count() == 13
+
+
+def test_fifty_requests_of_one_person_at_once_are_one_request(participants, database):
+    answers = _at_once(
+        participants.request_access, [(ADA, f"Site {n}", f"a{n}@example.org") for n in range(50)]
+    )
+    assert answers.count("done") == 1
+    assert len(participants.list(ADMIN)) == 1
+
+
+def test_the_limit_holds_for_requests_and_for_approvals(database, settings, options, outbox):
+    wide = ParticipantService(database, settings, options, outbox, lambda: None)
+    approved(wide, outbox, "ada")
+    ask(wide, BOB)
+    wide.confirm(BOB, mailed_code(outbox, BOB))
+    full = ParticipantService(
+        database, replace(settings, max_participants=1), options, outbox, lambda: None
+    )
+    with pytest.raises(NotPossible, match="federation is full"):
+        ask(full, person("carl"))
+    with pytest.raises(NotPossible, match="federation is full"):
+        full.approve(full.mine(BOB).id, ADMIN)
+
+
+def test_admins_are_told_of_requests_and_withdrawals_and_people_of_decisions(
+    database, settings, options
+):
+    outbox = Outbox(database, admins=lambda _: ["a@example.org", "b@example.org", "a@example.org"])
+    service = ParticipantService(database, settings, options, outbox, lambda: None)
+    row = approved(service, outbox, "ada")
+    service.revoke(row.id, ADMIN, "contract ended")
+    ask(service, ADA)
+    service.withdraw(ADA)  # never proven: admins have not heard of it
+    mails = [(m.kind, m.recipient) for m in reversed(outbox.newest(ADMIN)) if m.kind != "code"]
+    assert mails == [
+        ("waiting", "a@example.org"),
+        ("waiting", "b@example.org"),
+        ("approved", "ada@example.org"),
+        ("revoked", "ada@example.org"),
+    ]
+    assert any("contract ended" in m.body for m in outbox.newest(ADMIN))

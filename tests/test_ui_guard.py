@@ -144,3 +144,11 @@ def test_a_page_with_an_unguarded_server_function_does_not_start() -> None:
     assert_all_guarded(guarded)
     with pytest.raises(RuntimeError, match="raises_where_it_must_answer of html"):
         assert_all_guarded(bare)
+
+
+def test_a_quiet_callback_gives_nothing_to_who_may_not_see_it() -> None:
+    def on_load(user: User) -> str:
+        return user.name
+
+    assert guard_for(LOCAL_ADMIN)(Role.ADMIN, quiet=True)(on_load)(ASKED) == "local admin"
+    assert guard_for(STRANGER)(Role.ADMIN, quiet=True)(on_load)(ASKED) == gr.skip()

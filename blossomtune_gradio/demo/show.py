@@ -61,6 +61,7 @@ class Show:
         self._folder = settings.data_dir
         self._settings = replace(
             settings,
+            smtp_url="",  # its sites read their codes in the outbox
             data_dir=settings.data_dir / "server",
             port=settings.port if port_is_free(settings.host, settings.port) else 0,
             fleet_port=0,

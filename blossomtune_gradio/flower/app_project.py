@@ -23,6 +23,7 @@ from blossomtune_gradio.flower.app_tree import AppTree
 _FILE = "pyproject.toml"
 _LARGEST = 256 * 1024  # bytes
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")  # Flower's rule
+_MOST_DEPENDENCIES = 20  # findings
 _COMPONENTS = ("serverapp", "clientapp")
 
 
@@ -104,24 +105,33 @@ def _project_findings(project: dict[str, Any]) -> list[Finding]:
 
 def _missing_packages(dependencies: object) -> list[Finding]:
     """The ServerApp runs in our environment, and nothing is installed for it there."""
-    missing = []
+    findings = []
     for line in dependencies if isinstance(dependencies, list) else []:
         try:
             wanted = Requirement(str(line))
-            metadata.version(wanted.name)
         except InvalidRequirement:
             continue  # Flower's packer says so
-        except metadata.PackageNotFoundError:
-            if wanted.marker is None or wanted.marker.evaluate():
-                missing.append(str(line))
-    return [
-        Finding(
-            "warning",
-            f"{line} is not installed here. The run fails if the ServerApp imports it; sites need "
-            "it if the ClientApp does.",
-        )
-        for line in missing
-    ]
+        there = _installed(wanted)
+        if there != "":
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{line} is not installed here{f', but {there}' if there else ''}. The run "
+                    "fails if the ServerApp imports it; sites need it if the ClientApp does.",
+                )
+            )
+    return findings[:_MOST_DEPENDENCIES]
+
+
+def _installed(wanted: Requirement) -> str | None:
+    """ "" when it is there or not needed, the version when it is another one, None when missing."""
+    if wanted.marker is not None and not wanted.marker.evaluate():
+        return ""
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return None
+    return "" if wanted.specifier.contains(version, prereleases=True) else version
 
 
 def _app_findings(app: dict[str, Any]) -> list[Finding]:

@@ -115,8 +115,9 @@ def read_app(path: Path, folder: Path) -> FlowerApp:
 
 def _tree(path: Path, folder: Path) -> AppTree | None:
     """All that lies in the app; None when it is a link to somewhere else."""
-    same = os.path.realpath(path) == str(Path(os.path.realpath(folder), path.name))
-    return AppTree(path) if same else None
+    if path.is_symlink() or os.path.realpath(path.parent) != os.path.realpath(folder):
+        return None
+    return AppTree(path)
 
 
 def _read(path: Path, tree: AppTree | None, revision: str) -> FlowerApp:
@@ -209,7 +210,7 @@ def _harmless(app: FlowerApp) -> FlowerApp:
 
 def _shown(text: str, longest: int = _LONGEST_WORDS) -> str:
     words = plain(" ".join(text.encode("utf-8", "replace").decode().split()))
-    words = "".join(letter if letter.isprintable() else "·" for letter in words)
+    words = "".join(letter if letter.isprintable() else " " for letter in words).strip()
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 

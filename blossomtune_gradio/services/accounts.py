@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
@@ -127,13 +127,30 @@ class AccountService:
 
     # -- roles -----------------------------------------------------------------------------
 
-    def accounts(self, by: User) -> list[KnownAccount]:
-        """Everybody who ever signed in, the one seen last first."""
+    def accounts(self, by: User, text: str = "", limit: int = 200) -> list[KnownAccount]:
+        """Everybody who signed in and whose names or address contain `text`.
+
+        Researchers by grant come first, then who was seen last.
+        """
         require(by, Role.ADMIN, "see the accounts")
+        order = (Account.is_researcher.desc(), Account.last_seen.desc())
+        query = select(Account).order_by(*order).limit(limit)
+        if text:
+            columns = (Account.username, Account.name, Account.email)
+            query = query.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
         with self._database.read() as session:
             pins = _pins(session)
-            rows = session.scalars(select(Account).order_by(Account.last_seen.desc()))
-            return [self._known(row, pins) for row in rows]
+            return [self._known(row, pins) for row in session.scalars(query)]
+
+    def addresses_of_admins(self, session: Session) -> list[str]:
+        """E-mail addresses, verified by their provider, of the admins who signed in."""
+        pins = _pins(session)
+        subjects = {pins[entry] for entry in self._settings.admins if entry in pins}
+        rows = select(Account).where(Account.email != "")
+        if not any(subject.startswith(f"{ORGANISATION}:") for subject in subjects):
+            rows = rows.where(Account.id.in_(subjects))  # not one by one through thousands
+        known = [self._known(row, pins) for row in session.scalars(rows)]
+        return [one.email for one in known if one.role is Role.ADMIN]
 
     def grant_researcher(self, account_id: str, by: User) -> KnownAccount:
         """Make somebody a researcher.

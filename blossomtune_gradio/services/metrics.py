@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, String, cast, func, literal, select
 
 from blossomtune_gradio.flower.round_log import Point
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import MetricPoint
+from blossomtune_gradio.store.models import MetricPoint, Participant, ParticipantStatus, Run
 
 SERVER_ACCURACY, SERVER_LOSS = "server/accuracy", "server/loss"
 REPLIES, FAILURES = "train/replies", "train/failures"
@@ -54,13 +54,15 @@ class MetricService:
                 )
 
     def values(self, run_id: int, by: User) -> list[Value]:
-        """All points of a run, by name, site and round."""
+        """Points of a run, by name, site and round; of sites, a participant sees their own."""
         require(by, Role.PARTICIPANT, "see the metrics of a run")
         query = (
             select(MetricPoint.name, MetricPoint.site, MetricPoint.round, MetricPoint.value)
             .where(MetricPoint.run_id == run_id)
             .order_by(MetricPoint.name, MetricPoint.site, MetricPoint.round)
         )
+        if by.role < Role.RESEARCHER:
+            query = query.where(MetricPoint.site.in_(_may_see(run_id, by)))
         with self._database.read() as session:
             return [Value(*row) for row in session.execute(query)]
 
@@ -69,3 +71,17 @@ class MetricService:
         query = select(func.count()).select_from(MetricPoint).where(MetricPoint.run_id == run_id)
         with self._database.read() as session:
             return session.scalar(query) or 0
+
+
+def _may_see(run_id: int, by: User) -> Select[tuple[str]]:
+    """Names of sites in the points of a run that are the caller's: averages and their partition.
+
+    A run from before they had that partition was somebody else's.
+    """
+    own = (
+        select(cast(Participant.partition_id, String))
+        .join(Run, Run.created_at >= Participant.changed_at)
+        .where(Run.id == run_id, Participant.user_id == by.id)
+        .where(Participant.status_word == ParticipantStatus.APPROVED.value)
+    )
+    return own.union_all(select(literal(""))).subquery().select()

@@ -6,7 +6,9 @@ values.
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from dataclasses import dataclass
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import InvalidInput, NotPossible
@@ -21,6 +23,15 @@ _SUPERLINK_PORT = "superlink port"
 SUPERLINK = "process:superlink"  # what the audit trail calls it
 
 
+@dataclass(frozen=True)
+class PartitionUse:
+    """How many data partitions there are, how many have an owner, and the lowest that has none."""
+
+    total: int
+    assigned: int
+    lowest_free: int | None
+
+
 class Options:
     """Typed access to the table `options`."""
 
@@ -30,6 +41,14 @@ class Options:
     def partitions(self, session: Session | None = None) -> int:
         """Number of data partitions of the federation."""
         return int(self._get(_PARTITIONS, str(self._settings.partitions), session))
+
+    def partition_use(self, session: Session) -> PartitionUse:
+        """What an admin wants to know before an approval."""
+        owned = Participant.partition_id.is_not(None)
+        taken = set(session.scalars(select(Participant.partition_id).where(owned)))
+        total = self.partitions(session)
+        free = next((number for number in range(total) if number not in taken), None)
+        return PartitionUse(total, len(taken), free)
 
     def set_partitions(self, total: int, by: User) -> None:
         """Change the number of partitions.
@@ -42,16 +61,19 @@ class Options:
         if not 1 <= total <= 100_000:
             raise InvalidInput("The number of partitions must be between 1 and 100000.")
         with self._database.write() as session:
-            old = self.partitions(session)
-            owners = session.scalar(select(func.count(Participant.partition_id))) or 0
-            if total != old and owners:
+            use = self.partition_use(session)
+            if total == use.total:
+                return
+            if use.assigned:
                 raise NotPossible(
-                    f"{owners} approved site(s) split their data into {old} partitions. Revoke "
-                    f"them first, or start the run with {old} partitions."
+                    f"{use.assigned} approved site(s) split their data into {use.total} "
+                    f"partitions. Revoke them first, or start the run with {use.total} partitions."
                 )
-            if total != old:
-                _note(session, by, _PARTITIONS, old, total)
             session.merge(Option(name=_PARTITIONS, value=str(total)))
+            before, after = {"total": use.total}, {"total": total}
+            record(
+                session, by, "partitions.change", "option:partitions", before=before, after=after
+            )
 
     def superlink_port(self) -> int:
         """The loopback port of the SuperLink that should be up, 0 when none should."""
@@ -72,15 +94,3 @@ class Options:
                 return self._get(name, default, own)
         row = session.get(Option, name)
         return default if row is None else row.value
-
-
-def _note(session: Session, by: User, name: str, old: int, new: int) -> None:
-    record(
-        session,
-        by,
-        "option.change",
-        f"option:{name}",
-        target_name=name,
-        before={"value": old},
-        after={"value": new},
-    )

@@ -1,7 +1,9 @@
 """What is going on, as one small JSON object that every viewer of the Live page polls.
 
-It is made at most once a second, however many people look. Surprise: colours are not decided in
-the page; each thing carries a `tone`: good, busy, bad or off.
+It is made at most once a second, however many people look, and cut down to what each may see:
+strangers read how far a run is and how many sites are there, but no name; a participant reads their
+own site beside that. Surprise: colours are not decided in the page; each thing carries a `tone`:
+good, busy, bad or off.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from blossomtune_gradio.identity import SYSTEM, Role, User, require
+from blossomtune_gradio.identity import SYSTEM, Role, User
 from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.metrics import MetricService
@@ -58,17 +60,25 @@ class Overview:
         self._runs, self._metrics = runs, metrics
         self._lock = threading.Lock()
         self._made_at, self._made = 0.0, dict[str, Any]()
+        self._sites_seen: list[Site] = []
 
     def snapshot(self, by: User) -> dict[str, Any]:
-        """Lamps, sites, the active or newest run, and trouble; times are ISO strings in UTC."""
-        require(by, Role.PARTICIPANT, "see the federation")
+        """Lamps, sites, the active or newest run, and trouble; times are ISO strings in UTC.
+
+        `sites` has those the user may see, `approved` and `online` count all.
+        """
         with self._lock:
             if time.monotonic() - self._made_at > _FRESH:
-                self._made = self._look()
+                self._sites_seen = self._sites.sites(SYSTEM)
+                self._made = self._look(self._sites_seen)
                 self._made_at = time.monotonic()
-            return self._made
+            made, sites = self._made, self._sites_seen
+        if by.role >= Role.RESEARCHER:
+            return made
+        own = [_site(site) for site in sites if site.user_id == by.id]
+        return _for_participant(made, own) if by.role else _for_stranger(made)
 
-    def _look(self) -> dict[str, Any]:
+    def _look(self, sites: list[Site]) -> dict[str, Any]:
         newest = self._runs.list(SYSTEM, limit=1)
         queue, active = self._runs.queue(SYSTEM), self._runs.active(SYSTEM)
         shown = next(iter([*active, *queue, *newest]), None)
@@ -77,7 +87,9 @@ class Overview:
                 _lamp("SuperLink", self._federation.superlink),
                 _lamp("Executor", self._federation.executor),
             ],
-            "sites": [_site(site) for site in self._sites.sites(SYSTEM)],
+            "sites": [_site(site) for site in sites],
+            "approved": len(sites),
+            "online": sum(site.presence == "online" for site in sites),
             "run": self._run(shown) if shown else None,
             "queued": len(queue),
             "trouble": self._sites.trouble,
@@ -100,6 +112,22 @@ class Overview:
             "ended": _iso(run.ended_at),
             "points": self._metrics.count(run.id),
         }
+
+
+def _for_participant(made: dict[str, Any], own: list[dict[str, Any]]) -> dict[str, Any]:
+    """Without what names others: reasons, troubles and causes do."""
+    lamps = [{**lamp, "reason": ""} for lamp in made["lamps"]]
+    run = made["run"] and {**made["run"], "why": ""}
+    return {**made, "lamps": lamps, "sites": own, "run": run, "trouble": ""}
+
+
+def _for_stranger(made: dict[str, Any]) -> dict[str, Any]:
+    """Numbers and states only; the name of a run is free text, so it is the app's here."""
+    public = _for_participant(made, [])
+    run = public["run"]
+    if run:
+        public["run"] = {**run, "name": run["app"], "id": 0, "points": 0}
+    return public
 
 
 def _lamp(name: str, status: Status) -> dict[str, Any]:

@@ -7,26 +7,40 @@ network: a code goes into the outbox, and what a change means for Flower is the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import InvalidInput, NotFound, NotPossible
+from blossomtune_gradio.errors import InvalidInput, NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
-from blossomtune_gradio.services import activation
-from blossomtune_gradio.services.audit import record
+from blossomtune_gradio.services.addresses import (
+    REASON_LENGTH,
+    checked_email,
+    checked_line,
+    checked_site,
+    checked_text,
+    shown_name,
+)
+from blossomtune_gradio.services.codes import Codes, not_valid
+from blossomtune_gradio.services.limits import Limits
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.outbox import Outbox
+from blossomtune_gradio.services.participant_rows import (
+    cut_off,
+    get_row,
+    lowest_free,
+    move,
+    note,
+    own_row,
+    release_unproven,
+    require_room,
+)
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import LIVE, NodeKey, Participant, now
+from blossomtune_gradio.store.models import LIVE, Participant, now
 from blossomtune_gradio.store.models import ParticipantStatus as Status
-
-_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
-_SITE = re.compile(r"[\w][\w .()&'/-]{0,63}")
 
 
 class ParticipantService:
@@ -39,9 +53,11 @@ class ParticipantService:
         options: Options,
         outbox: Outbox,
         on_change: Callable[[], None],
+        limits: Limits | None = None,
     ) -> None:
         self._database, self._settings, self._options = database, settings, options
         self._outbox, self._on_change = outbox, on_change
+        self._codes = Codes(outbox, limits)
 
     def request_access(
         self,
@@ -55,25 +71,36 @@ class ParticipantService:
         """Save the request and put a mail with a fresh code into the outbox.
 
         Raises:
-            InvalidInput: the site's name or the address cannot be used.
-            NotPossible: the person, the name or the address has a request that is alive.
+            InvalidInput: one of the texts cannot be used; `field` says which.
+            NotPossible: the person, the name or the address has a request that is alive, the
+                federation is full, or the person asked too often.
         """
         require(user, Role.PARTICIPANT, "ask for access")
-        site, email = _checked_site(site), _checked_email(email)
+        site, email = checked_site(site), checked_email(email)
+        organisation = checked_line(organisation, "organisation")
+        message, data = checked_text(message, "message"), checked_text(data, "data")
+        self._codes.take(user, email)  # a refused request counts: nobody tries addresses here
         try:
             with self._database.write() as session:
-                self._require_room(session)
+                release_unproven(session, user, site, email)
                 row = session.scalar(select(Participant).where(Participant.user_id == user.id))
                 if row is None:
                     row = Participant(user_id=user.id, site=site, email=email)
+                    require_room(session, self._settings.max_participants)
                     session.add(row)
+                elif row.status in LIVE:
+                    raise NotPossible(
+                        f"You have asked for access already: {row.site} is {row.status}. "
+                        "Withdraw that request before you make another."
+                    )
                 else:
-                    row.move_to(Status.REQUESTED, by=user.id, by_name=user.name)
+                    require_room(session, self._settings.max_participants)
+                    move(row, Status.REQUESTED, user)
                     row.site, row.email, row.requested_at = site, email, now()
-                row.username, row.data = user.name, data.strip()[:2000]
-                row.organisation, row.message = organisation.strip()[:200], message.strip()[:2000]
-                self._mail_code(session, row)
-                _note(session, user, "request", row)
+                row.username, row.organisation = shown_name(user.name), organisation
+                row.message, row.data = message, data
+                self._codes.mail(session, row)
+                note(session, user, "request", row)
         except IntegrityError as error:
             raise NotPossible(
                 "This site name or e-mail address is taken by another request. Choose another, "
@@ -82,24 +109,70 @@ class ParticipantService:
         return row
 
     def confirm(self, user: User, code: str) -> Participant:
-        """Prove the e-mail address with the mailed code.
+        """Prove the e-mail address with the mailed code, and tell the admins.
 
         Raises:
-            InvalidInput: wrong, used or expired code; the sentence is the same for each.
+            InvalidInput: wrong, used, expired or foreign code; the sentence is the same for each.
+            TooOften: too many codes were tried by this person or from their client.
         """
         require(user, Role.PARTICIPANT, "confirm an address")
+        self._codes.take_guess(user)
         with self._database.write() as session:
             row = session.scalar(select(Participant).where(Participant.user_id == user.id))
-            good = row is not None and _code_is_good(row, code)
+            good = self._codes.fits(row, code)  # committed in any case: a wrong try must count
             if row is not None and good:
-                row.move_to(Status.CONFIRMED, by=user.id, by_name=user.name)
-                row.code_hash, row.code_expires_at = "", None
-                _note(session, user, "confirm", row)
-            elif row is not None:
-                row.code_tries += 1  # committed: a wrong try must count
+                move(row, Status.CONFIRMED, user)
+                self._codes.forget(session, row)
+                self._outbox.put_to_admins(session, "waiting", **_introduction(row))
+                note(session, user, "confirm", row)
         if row is None or not good:
-            raise InvalidInput("This code is not valid (any more). Ask for a new one.")
+            raise not_valid()
         return row
+
+    def resend(self, user: User) -> Participant:
+        """Mail a fresh code; the one before stops working.
+
+        Raises:
+            NotFound: the person has not asked for access.
+            NotPossible: the address is proven already, or it is too early; told with the seconds.
+        """
+        require(user, Role.PARTICIPANT, "ask for a new code")
+        with self._database.write() as session:
+            row = own_row(session, user)
+            self._codes.mail_again(session, user, row)
+            note(session, user, "resend", row)
+        return row
+
+    def resend_wait(self, user: User) -> int:
+        """Seconds until `resend` is allowed; 0 is now (or never, when no code is needed)."""
+        row = self.mine(user)
+        return self._codes.wait(user, row) if row else 0
+
+    def withdraw(self, user: User) -> Participant:
+        """Leave by oneself: the request ends, an approved site is cut off.
+
+        Raises:
+            NotFound: the person has not asked for access.
+            NotPossible: the request has ended already.
+        """
+        require(user, Role.PARTICIPANT, "withdraw")
+        with self._database.write() as session:
+            row = own_row(session, user)
+            was_known = row.status is not Status.REQUESTED  # to the admins
+            move(row, Status.WITHDRAWN, user)
+            cut_off(session, row)
+            self._codes.forget(session, row)
+            if was_known:
+                self._outbox.put_to_admins(session, "withdrawn", **_introduction(row))
+            note(session, user, "withdraw", row)
+        self._on_change()
+        return row
+
+    def mine(self, user: User) -> Participant | None:
+        """The person's own row, whatever its state; None before the first request."""
+        require(user, Role.PARTICIPANT, "see their request")
+        with self._database.read() as session:
+            return session.scalar(select(Participant).where(Participant.user_id == user.id))
 
     def approve(
         self, participant_id: int, by: User, partition_id: int | None = None
@@ -113,22 +186,17 @@ class ParticipantService:
         require(by, Role.ADMIN, "approve participants")
         try:
             with self._database.write() as session:
-                row = _get(session, participant_id)
-                total = self._options.partitions(session)
-                if partition_id is None:
-                    partition_id = _lowest_free(session, total)
-                if not 0 <= partition_id < total:
-                    raise InvalidInput(
-                        f"Partition {partition_id} does not exist: the federation has {total}, "
-                        f"numbered from 0 to {total - 1}."
-                    )
-                row.move_to(Status.APPROVED, by=by.id, by_name=by.name)
+                row = get_row(session, participant_id)
+                if row.status is Status.CONFIRMED:
+                    require_room(session, self._settings.max_participants, Status.APPROVED)
+                    partition_id = self._free_partition(session, partition_id)
+                move(row, Status.APPROVED, by)
                 row.partition_id = partition_id
                 session.flush()  # the constraint speaks before the mail is written
                 self._outbox.put(
                     session, "approved", row.email, site=row.site, partition=partition_id
                 )
-                _note(session, by, "approve", row, partition=partition_id)
+                note(session, by, "approve", row, partition=partition_id)
         except IntegrityError as error:
             raise NotPossible(
                 f"Partition {partition_id} was given to another site. Choose another one."
@@ -147,7 +215,7 @@ class ParticipantService:
     def get(self, participant_id: int, by: User) -> Participant:
         """One participant, for the owner or an admin."""
         with self._database.read() as session:
-            row = _get(session, participant_id)
+            row = get_row(session, participant_id)
         require_owner(by, row.user_id, "see this participant")
         return row
 
@@ -162,92 +230,36 @@ class ParticipantService:
 
     def _end(self, participant_id: int, by: User, new: Status, reason: str) -> Participant:
         require(by, Role.ADMIN, "deny or revoke participants")
+        reason = checked_text(reason, "reason", REASON_LENGTH)
         with self._database.write() as session:
-            row = _get(session, participant_id)
-            row.move_to(new, by=by.id, reason=reason.strip(), by_name=by.name)
-            row.partition_id = row.token_hash = row.token_expires_at = None
-            for key in session.scalars(
-                select(NodeKey).where(
-                    NodeKey.participant_id == row.id, NodeKey.retired_at.is_(None)
-                )
-            ):
-                key.retired_at = now()
+            row = get_row(session, participant_id)
+            move(row, new, by, reason)
+            cut_off(session, row)
+            self._codes.forget(session, row)
             self._outbox.put(session, new.value, row.email, site=row.site, reason=row.reason)
-            _note(session, by, "deny" if new is Status.DENIED else "revoke", row, reason=row.reason)
+            note(session, by, "deny" if new is Status.DENIED else "revoke", row, reason=row.reason)
         self._on_change()
         return row
 
-    def _require_room(self, session: Session) -> None:
-        alive = session.scalar(
-            select(func.count())
-            .select_from(Participant)
-            .where(Participant.status_word.in_([s.value for s in LIVE]))
-        )
-        if (alive or 0) >= self._settings.max_participants:
-            raise NotPossible("The federation is full. Ask the admin to make room.")
-
-    def _mail_code(self, session: Session, row: Participant) -> None:
-        code = activation.new_code()
-        row.code_hash, row.code_tries = activation.digest(code), 0
-        row.code_expires_at = now() + activation.CODE_LIFETIME
-        row.code_sent_at = now()
-        self._outbox.put(
-            session,
-            "code",
-            row.email,
-            site=row.site,
-            code=f"{code[:4]}-{code[4:]}",
-            minutes=int(activation.CODE_LIFETIME.total_seconds() // 60),
-        )
+    def _free_partition(self, session: Session, wanted: int | None) -> int:
+        total = self._options.partitions(session)
+        if wanted is None:
+            return lowest_free(session, total)
+        if not 0 <= wanted < total:
+            raise InvalidInput(
+                f"Partition {wanted} does not exist: the federation has {total}, numbered from 0 "
+                f"to {total - 1}."
+            )
+        return wanted
 
 
-def _note(session: Session, by: User, verb: str, row: Participant, **after: object) -> None:
-    session.flush()  # a new row has its number from now on
-    record(
-        session,
-        by,
-        f"participant.{verb}",
-        f"participant:{row.id}",
-        target_name=row.site,
-        after={"status": row.status_word, **after},
-    )
-
-
-def _code_is_good(row: Participant, code: str) -> bool:
-    in_time = row.code_expires_at is not None and now() < row.code_expires_at
-    fits = activation.matches(code, row.code_hash or activation.digest(""))
-    return fits and in_time and row.code_tries < activation.CODE_TRIES and bool(row.code_hash)
-
-
-def _get(session: Session, participant_id: int) -> Participant:
-    row = session.get(Participant, participant_id)
-    if row is None:
-        raise NotFound("This participant does not exist (any more). Reload the page.")
-    return row
-
-
-def _lowest_free(session: Session, total: int) -> int:
-    taken = set(session.scalars(select(Participant.partition_id)))
-    for candidate in range(total):
-        if candidate not in taken:
-            return candidate
-    raise NotPossible(
-        f"All {total} partitions have an owner. Raise the number of partitions or revoke a site."
-    )
-
-
-def _checked_site(text: str) -> str:
-    name = " ".join(text.split())
-    if not _SITE.fullmatch(name):
-        raise InvalidInput(
-            "A site name has 1 to 64 letters, digits, blanks or any of . ( ) & ' / - _ and "
-            "starts with a letter or digit."
-        )
-    return name
-
-
-def _checked_email(text: str) -> str:
-    address = text.strip().lower()
-    if len(address) > 254 or not _EMAIL.fullmatch(address):
-        raise InvalidInput("This is not one e-mail address. Write it like ada@example.org.")
-    return address
+def _introduction(row: Participant) -> dict[str, str]:
+    """Who it is, for a mail to the admins."""
+    return {
+        "site": row.site,
+        "username": row.username,
+        "email": row.email,
+        "organisation": row.organisation,
+        "message": row.message,
+        "data": row.data,
+    }

@@ -1,26 +1,27 @@
-"""Wish against fact: the database says which sites may connect, Flower says which do.
+"""Who is there: the last look at Flower, kept for everybody who asks.
 
-A thread compares both every few seconds and at once after each change: it registers the keys of
-approved sites, unregisters every other, and keeps the last look at Flower for the page, so that
-viewers cost the SuperLink nothing. Surprise: Flower never takes an unregistered key back, so a key
-it refuses is retired here and the site needs a new kit.
+A thread has the wish (database) compared with the fact (Flower) every few seconds and at once after
+each change, see `reconciler.py`, and keeps what it saw, so that viewers cost the SuperLink nothing.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
-from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.facts import Node
-from blossomtune_gradio.flower.failures import Code, FlowerRefused
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.outbox import Outbox
+from blossomtune_gradio.services.reconciler import Drift, Reconciler
+from blossomtune_gradio.services.site_records import SiteRecords
+from blossomtune_gradio.services.traffic import Traffic
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
 
@@ -35,17 +36,49 @@ class Site:
     name: str
     partition_id: int
     node_id: str  # "" until its key is registered
-    presence: str  # "online", "offline", "registered" (never seen), "no key", "unknown"
+    presence: str  # see `presence`
     last_seen: datetime | None
+    user_id: str = ""  # whose it is
+
+
+@dataclass(frozen=True)
+class Look:
+    """What Flower said last: nodes by id, and when (None: it cannot be asked)."""
+
+    nodes: Mapping[int, Node]
+    at: datetime | None
+
+    def presence(self, has_key: bool, node_id: str) -> str:
+        """ "online", "offline", "registered" (never seen), "no key" or "unknown"."""
+        if not has_key:
+            return "no key"
+        if self.at is None:
+            return "unknown"
+        node = self.nodes.get(int(node_id)) if node_id else None
+        return node.status if node else "registered"
+
+    def last_seen(self, node_id: str) -> datetime | None:
+        """The last sign of life, as far as Flower tells."""
+        node = self.nodes.get(int(node_id)) if node_id else None
+        return node.last_seen if node else None
 
 
 class SiteService:
     """Keeps Flower's list of nodes equal to ours, and tells who is there."""
 
-    def __init__(self, database: Database, federation: FederationService, logs: LogStore) -> None:
+    def __init__(
+        self,
+        database: Database,
+        federation: FederationService,
+        logs: LogStore,
+        outbox: Outbox,
+        traffic: Traffic,
+        lost_after: timedelta,
+    ) -> None:
         self._database, self._federation, self._logs = database, federation, logs
-        self._nodes: dict[int, Node] = {}
-        self._seen_at: datetime | None = None
+        self._reconciler = Reconciler(database, logs)
+        self._records = SiteRecords(database, outbox, traffic, lost_after)
+        self._look, self._answers_since = Look({}, None), now()
         self._trouble = ""
         self._wake, self._ending = threading.Event(), False
         self._thread = threading.Thread(target=self._watch, name="sites", daemon=True)
@@ -60,6 +93,7 @@ class SiteService:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(10)
+            self._records.write(self._look.nodes)
 
     def wake(self) -> None:
         """Something changed: look now."""
@@ -70,11 +104,28 @@ class SiteService:
         """Why the last comparison failed, as a sentence, or ""."""
         return self._trouble
 
+    def drift(self, by: User) -> list[Drift]:
+        """Where Flower differs, or differed lately, from what was decided; the newest first."""
+        require(by, Role.ADMIN, "see where Flower differs")
+        return self._reconciler.drift()
+
+    def look(self, by: User) -> Look:
+        """What Flower said last."""
+        require(by, Role.PARTICIPANT, "see the sites")
+        return self._look
+
     def sites(self, by: User) -> list[Site]:
-        """All approved sites, by partition."""
+        """Approved sites, by partition: all for researchers and admins, else one's own."""
         require(by, Role.PARTICIPANT, "see the sites")
         query = (
-            select(Participant, NodeKey)
+            select(
+                Participant.id,
+                Participant.site,
+                Participant.partition_id,
+                Participant.user_id,
+                NodeKey.node_id,
+                NodeKey.seen_at,
+            )
             .outerjoin(
                 NodeKey,
                 (NodeKey.participant_id == Participant.id) & NodeKey.retired_at.is_(None),
@@ -82,8 +133,22 @@ class SiteService:
             .where(Participant.status_word == ParticipantStatus.APPROVED.value)
             .order_by(Participant.partition_id)
         )
+        if by.role < Role.RESEARCHER:
+            query = query.where(Participant.user_id == by.id)
+        look = self._look
         with self._database.read() as session:
-            return [self._site(row, key) for row, key in session.execute(query)]
+            return [
+                Site(
+                    participant_id=number,
+                    name=name,
+                    partition_id=partition or 0,
+                    node_id=node_id or "",
+                    presence=look.presence(node_id is not None, node_id or ""),
+                    last_seen=look.last_seen(node_id or "") or seen_at,
+                    user_id=user_id,
+                )
+                for number, name, partition, user_id, node_id, seen_at in session.execute(query)
+            ]
 
     def anybody_online(self) -> bool:
         """Whether Flower can give work to at least one site."""
@@ -95,24 +160,7 @@ class SiteService:
         names = ", ".join(f"{site.name} ({_seen(site.last_seen)})" for site in absent)
         return f"Missing: {names}." if names else "No other site is approved."
 
-    def _site(self, row: Participant, key: NodeKey | None) -> Site:
-        node = self._nodes.get(int(key.node_id)) if key and key.node_id else None
-        if key is None:
-            presence = "no key"
-        elif self._seen_at is None:
-            presence = "unknown"
-        else:
-            presence = node.status if node else "registered"
-        return Site(
-            participant_id=row.id,
-            name=row.site,
-            partition_id=row.partition_id or 0,
-            node_id=key.node_id if key else "",
-            presence=presence,
-            last_seen=node.last_seen if node else None,
-        )
-
-    # -- the comparison --------------------------------------------------------------------
+    # -- the watch -------------------------------------------------------------------------
 
     def _watch(self) -> None:
         while not self._ending:
@@ -120,7 +168,7 @@ class SiteService:
                 self._compare()
                 self._trouble = ""
             except FlowerUnreachable:
-                self._nodes, self._seen_at, self._trouble = {}, None, ""
+                self._look, self._trouble = Look({}, None), ""
             except FlowerError as error:
                 self._tell(str(error))
             except Exception as error:  # noqa: BLE001 - the watch must outlive any surprise
@@ -129,55 +177,15 @@ class SiteService:
             self._wake.clear()
 
     def _compare(self) -> None:
-        control = self._federation.control
-        nodes = [node for node in control.nodes() if node.status != "unregistered"]
-        wanted = self._wanted()
-        known = {node.node_id for node in nodes}
-        missing = [key for key in wanted if not key.node_id or int(key.node_id) not in known]
-        for key in missing:
-            self._register(control, key, nodes)
-        keep = {int(key.node_id) for key in (self._wanted() if missing else wanted) if key.node_id}
-        surplus = [node for node in nodes if node.node_id not in keep]
-        for node in surplus:
-            control.unregister(node.node_id)
-            self._logs.append("blossomtune", [f"{node.name or node.node_id} was cut off."])
-        if missing or surplus:
-            nodes = control.nodes()
-        self._nodes = {node.node_id: node for node in nodes if node.node_id in keep}
-        self._seen_at = now()
-
-    def _wanted(self) -> list[NodeKey]:
-        query = (
-            select(NodeKey)
-            .join(Participant)
-            .where(
-                Participant.status_word == ParticipantStatus.APPROVED.value,
-                NodeKey.retired_at.is_(None),
-            )
-        )
-        with self._database.read() as session:
-            return list(session.scalars(query))
-
-    def _register(self, control: FlowerControl, key: NodeKey, nodes: list[Node]) -> None:
-        with self._database.read() as session:
-            name = session.get_one(Participant, key.participant_id).site
-        same = next((n for n in nodes if n.public_key == key.pem.encode()), None)
         try:
-            # A crash between Flower's answer and our commit leaves a key that is there already.
-            node_id = same.node_id if same else control.register(key.pem.encode(), name)
-        except FlowerRefused as error:
-            if error.code not in (Code.KEY_IN_USE, Code.KEY_NOT_VALID):
-                raise
-            self._retire(key)
-            self._tell(f"Flower refused the key of {name}: {error} Give the site a new kit.")
-            return
-        with self._database.write() as session:
-            session.get_one(NodeKey, key.fingerprint).node_id = str(node_id)
-        self._logs.append("blossomtune", [f"{name} is registered as node {node_id}."])
-
-    def _retire(self, key: NodeKey) -> None:
-        with self._database.write() as session:
-            session.get_one(NodeKey, key.fingerprint).retired_at = now()
+            keys, nodes = self._reconciler.compare(self._federation.control)
+        except FlowerUnreachable:
+            self._reconciler.unreachable()
+            raise
+        if self._look.at is None:
+            self._answers_since = now()
+        self._look = Look(nodes, now())
+        self._records.look(keys, nodes, self._answers_since)
 
     def _tell(self, trouble: str) -> None:
         if trouble != self._trouble:

@@ -31,14 +31,17 @@ class Guard:
     def __init__(self, current_user: Callable[[gr.Request], User]) -> None:
         self._current_user = current_user
 
-    def __call__(self, role: Role) -> Callable[[Function], Function]:
+    def __call__(self, role: Role, *, quiet: bool = False) -> Callable[[Function], Function]:
         """Guard a callback; a `BlossomError` in it becomes a toast with its sentence.
 
-        The function may take a parameter `user`. Its kind (async, generator) is kept.
+        The function may take a parameter `user`. Its kind (async, generator) is kept. `quiet` is
+        for what a page does when it is opened: who may not see the result is not told off, they
+        get nothing. It takes no generator.
         """
 
         def decorate(function: Function) -> Function:
-            return _dressed(self._callback(function, role), function, _CALLBACK, role)
+            call = self._quiet(function, role) if quiet else self._callback(function, role)
+            return _dressed(call, function, _CALLBACK, role)
 
         return decorate
 
@@ -64,6 +67,16 @@ class Guard:
         user = self._current_user(request)
         require(user, role, "do this")
         return {_USER: user} if _USER in inspect.signature(function).parameters else {}
+
+    def _quiet(self, function: Function, role: Role) -> Function:
+        allowed = self._callback(function, role)
+
+        def perhaps(request: gr.Request, *args: Any) -> Any:
+            if self._current_user(request).role < role:
+                return gr.skip()
+            return allowed(request, *args)
+
+        return perhaps
 
     def _callback(self, function: Function, role: Role) -> Function:
         if inspect.isasyncgenfunction(function):

@@ -13,7 +13,7 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.charts import CHARTS, chart, numbers
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.components import heading, needs, part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
 
@@ -23,8 +23,10 @@ _HEIGHT = 240  # pixels of a chart
 def build_live(app: Application, guard: Guard) -> None:
     """Draw the page into the current Blocks."""
     part("overview", elem_id="overview")
-    _charts(app, guard)
-    part("log_view", elem_id="log-view", readers=log_readers(app, guard))
+    with gr.Column(elem_classes=needs(Role.PARTICIPANT)):
+        _charts(app, guard)
+    with gr.Column(elem_classes=needs(Role.RESEARCHER)):
+        part("log_view", elem_id="log-view", readers=log_readers(app, guard))
 
 
 def _charts(app: Application, guard: Guard) -> None:

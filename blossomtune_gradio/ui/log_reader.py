@@ -1,4 +1,7 @@
-"""The two questions the log view asks: what is new, and where does this word occur."""
+"""The two questions the log view asks: what is new, and where does this word occur.
+
+Logs name sites and people, so they are for researchers and admins.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _FOUND = 300  # lines of a search
 def log_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...]:
     """`tail` and `search` for the script of the log view. What it sends may be anything."""
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def tail(asked: object) -> dict[str, Any]:
         sources, source = app.logs.sources(), _field(asked, "source")
         page = app.logs.since(
@@ -27,7 +30,7 @@ def log_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...
         lines = [line.to_json() for line in page.lines]
         return {"lines": lines, "cursor": page.cursor, "more": page.more, "sources": sources}
 
-    @guard.server_function(Role.PARTICIPANT)
+    @guard.server_function(Role.RESEARCHER)
     def search(asked: object) -> dict[str, Any]:
         source, text = _field(asked, "source"), _field(asked, "text")[:200]
         sources = [source] if source else app.logs.sources()

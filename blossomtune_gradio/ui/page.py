@@ -13,9 +13,9 @@ from urllib.parse import quote
 import gradio as gr
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.identity import WHO, Role, User
 from blossomtune_gradio.ui.admin import build_admin
-from blossomtune_gradio.ui.components import part, stylesheet
+from blossomtune_gradio.ui.components import needs, part, stylesheet
 from blossomtune_gradio.ui.guard import Guard, assert_all_guarded
 from blossomtune_gradio.ui.join import build_join
 from blossomtune_gradio.ui.live import build_live
@@ -37,18 +37,19 @@ _ICON = (
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its title, its path ("" is the first) and what draws it."""
+    """One page: its title, its path ("" is the first), what draws it and for whom."""
 
     title: str
     path: str
     build: Callable[[Application, Guard], None]
+    role: Role  # below it a sentence takes the place of the page
 
 
 PAGES = (
-    Page("Live", "", build_live),
-    Page("Join", "join", build_join),
-    Page("Runs", "runs", build_runs),
-    Page("Admin", "admin", build_admin),
+    Page("Live", "", build_live, Role.ANYONE),
+    Page("Join", "join", build_join, Role.ANYONE),
+    Page("Runs", "runs", build_runs, Role.PARTICIPANT),
+    Page("Admin", "admin", build_admin, Role.ADMIN),
 )
 
 
@@ -67,13 +68,21 @@ def build_page(app: Application, current_user: Callable[[gr.Request], User]) -> 
 
 
 def _draw(page: Page, app: Application, guard: Guard) -> None:
-    part("header", readers=(_snapshot(app, guard),), links=_links(page), title=page.title)
-    page.build(app, guard)
+    part(
+        "header",
+        readers=(_snapshot(app, guard),),
+        links=_links(page),
+        title=page.title,
+        role=str(int(page.role)),
+        who=WHO[page.role],
+    )
+    with gr.Column(elem_classes=needs(page.role)):
+        page.build(app, guard)
 
 
 def _links(here: Page) -> str:
     return "".join(
-        f'<a id="nav-{page.title.lower()}" href="{page.path or "./"}"'
+        f'<a id="nav-{page.title.lower()}" class="{needs(page.role)}" href="{page.path or "./"}"'
         f"{_HERE if page is here else ''}>{page.title}</a>"
         for page in PAGES
     )
@@ -86,9 +95,21 @@ def mount_options() -> dict[str, Any]:
 
 
 def _snapshot(app: Application, guard: Guard) -> Callable[..., Any]:
-    @guard.server_function(Role.PARTICIPANT)
+    labels = {provider.name: provider.label for provider in app.settings.providers}
+    can_sign_in = not app.settings.is_local
+
+    @guard.server_function(Role.ANYONE)
     def snapshot(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         mode = _LOCAL if user.provider == "local" else ""
-        return {**app.overview.snapshot(user), "mode": mode, "now": right_now()}
+        if user.role is Role.ADMIN:
+            mode = mode or app.mail_warning
+        who = {
+            "role": int(user.role),
+            "word": user.role.name.lower(),
+            "name": user.name,
+            "provider": labels.get(user.provider, ""),
+            "can_sign_in": can_sign_in,
+        }
+        return {**app.overview.snapshot(user), "who": who, "mode": mode, "now": right_now()}
 
     return snapshot

@@ -56,7 +56,7 @@ def build_run_form(app: Application, guard: Guard) -> None:
     button = gr.Button("Deploy run", variant="primary", elem_id="run-deploy")
     result = part("notice", elem_id="run-said")
 
-    @guard(Role.RESEARCHER)
+    @guard(Role.RESEARCHER, quiet=True)
     def on_load(user: User) -> list[Any]:  # noqa: ARG001 - the guard has asked who it is
         return [*_first_choice(app), app.options.partitions(), _new_key()]
 

@@ -8,7 +8,8 @@ import gradio as gr
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.apps import build_apps
+from blossomtune_gradio.ui.components import heading, needs, part
 from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
@@ -18,12 +19,13 @@ from blossomtune_gradio.ui.run_form import build_run_form
 
 def build_runs(app: Application, guard: Guard) -> None:
     """Draw the page into the current Blocks."""
-    with gr.Column(elem_classes="bt-card", elem_id="run-form"):
+    with gr.Column(elem_classes=["bt-card", needs(Role.RESEARCHER)], elem_id="run-form"):
         heading("Deploy a run")
         build_run_form(app, guard)
     with gr.Column(elem_classes="bt-card", elem_id="runs-card"):
         heading("Runs")
         _runs(app, guard)
+    build_apps(app, guard)
 
 
 def _runs(app: Application, guard: Guard) -> None:

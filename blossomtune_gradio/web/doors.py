@@ -25,10 +25,9 @@ _GRADIO = re.compile(
 )
 _FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
 _YEAR_OF_HTTPS = (b"strict-transport-security", b"max-age=31536000")
-_OURS = re.compile(
-    r"/healthz|/api/v1/.*|/download/kit/\d+|/download/audit\.(jsonl|csv)"
-    r"|/login(/callback)?(/[a-z0-9-]+)?|/logout(/everywhere)?|/me"
-)
+_OURS = re.compile(r"/healthz|/api/v1/.*|/download/kit/\d+|/download/audit\.(jsonl|csv)|/me")
+# With the method, as Gradio has routes of the same names that must not be reached.
+_SIGNING_IN = re.compile(r"GET /login(/callback)?(/[a-z0-9-]+)?|POST /logout(/everywhere)?")
 _METHODS = frozenset(("GET", "HEAD", *_UNSAFE))  # OPTIONS is asked by other sites only
 _HUGGING_FACE = "https://huggingface.co https://*.huggingface.co"
 _FOREIGN = (b"access-control-",)  # Gradio would let any other site read its answers
@@ -61,7 +60,7 @@ class Doors:
         send = _with_headers(send, self._always, lasting=path.startswith("/assets/"))
         if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             await _answer(send, 400, "This server does not answer to that host name.")
-        elif not (_GRADIO.fullmatch(path) or _OURS.fullmatch(path)):
+        elif not _is_known(scope["method"], path):
             await _answer(send, 404)
         elif scope["method"] not in _METHODS:
             await _answer(send, 405)
@@ -69,6 +68,14 @@ class Doors:
             await _answer(send, 403, "Requests from other sites are refused. Open the page itself.")
         else:
             await self._app(scope, receive, send)
+
+
+def _is_known(method: str, path: str) -> bool:
+    return bool(
+        _GRADIO.fullmatch(path)
+        or _OURS.fullmatch(path)
+        or _SIGNING_IN.fullmatch(f"{method} {path}")
+    )
 
 
 def _needs_own_origin(method: str, path: str) -> bool:

@@ -17,12 +17,16 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
+from blossomtune_gradio.flower.replies import KEY_HEADER, PUSH_PATH
+from blossomtune_gradio.services.traffic import MAX_BODY, Traffic
 from blossomtune_gradio.web.pace import Pace
 from blossomtune_gradio.web.upstream import Connection, Headers, Pool
 
 MIB = 1024 * 1024
 JOIN_PATH = "/api/v1/join"
-_MAX_JOIN_BODY = 64 * 1024
+REPORT_PATH = f"{JOIN_PATH}/report"
+MAX_JOIN_BODY = {JOIN_PATH: 64 * 1024, REPORT_PATH: 256 * 1024}
+"""Bytes of a body, by path."""
 # Flower's paths are one plain word. Anything else (dots, escapes, doubled slashes) is a trick.
 _FLEET_PATH = re.compile(rb"/v1/fleet(/[A-Za-z0-9_-]+)+")
 _HOP_BY_HOP = frozenset(
@@ -32,6 +36,7 @@ _HOP_BY_HOP = frozenset(
 # The SuperLink trusts these from loopback, which is where we call from.
 _FORGEABLE = (b"x-forwarded-", b"forwarded")
 _ADDED_BY_OUR_SERVER = frozenset((b"date", b"server"))
+_KEY_HEADER, _PUSH_PATH = KEY_HEADER.encode(), PUSH_PATH.encode()
 
 
 class TooBig(Exception):
@@ -43,7 +48,7 @@ class FleetGateway:
 
     `upstream` tells where the SuperLink is ("https://127.0.0.1:PORT") or None while it is
     stopped; it is asked for each request. `max_body` in bytes per request; `timeout` in seconds
-    that either side may be silent within an exchange.
+    that either side may be silent within an exchange. `traffic` counts what each site sends.
     """
 
     def __init__(
@@ -54,12 +59,14 @@ class FleetGateway:
         max_body: int = 64 * MIB,
         timeout: float = 60,
         pace: Pace | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._upstream = upstream
         self._pool = Pool(ca_cert)
         self._max_body = max_body
         self._timeout = timeout
         self.pace = Pace() if pace is None else pace
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; everything but a plain Fleet request gets an empty 404."""
@@ -95,8 +102,14 @@ class FleetGateway:
         try:
             connection = await self._pool.take(origin)
             connection.begin(_request_head(scope, origin))
-            await self._send_body(connection, receive, chunked=_content_length(scope) is None)
-            await self._send_answer(connection, send)
+            chunked = _content_length(scope) is None
+            received, reply = await self._send_body(
+                connection, receive, chunked, keep=_raw_path(scope) == _PUSH_PATH
+            )
+            status, sent = await self._send_answer(connection, send)
+            if self._traffic is not None and status < 300:
+                key = next((v for n, v in scope["headers"] if n == _KEY_HEADER), b"")
+                self._traffic.add(key, received, sent, reply)
         except TooBig:
             await self._trouble(send, scope, 413, self._too_big())
         except FlowerUnreachable as error:
@@ -107,8 +120,11 @@ class FleetGateway:
             if connection is not None:
                 self._pool.give_back(origin, connection)
 
-    async def _send_body(self, connection: Connection, receive: Receive, chunked: bool) -> None:
-        sent, more = 0, True
+    async def _send_body(
+        self, connection: Connection, receive: Receive, chunked: bool, keep: bool
+    ) -> tuple[int, bytes]:
+        """Number of bytes, and the bytes themselves if they are to be kept and not too many."""
+        sent, more, kept = 0, True, b""
         while more:
             async with asyncio.timeout(self._timeout):
                 message = await receive()
@@ -118,21 +134,27 @@ class FleetGateway:
                 sent += len(data)
                 if sent > self._max_body:
                     raise TooBig
+                if keep and sent <= MAX_BODY:
+                    kept += data
                 if data and not await connection.write(_chunk(data) if chunked else data):
-                    return
+                    return sent, b""
         if not chunked or await connection.write(b"0\r\n\r\n"):
             connection.sent_all()
+        return sent, kept if sent <= MAX_BODY else b""
 
-    async def _send_answer(self, connection: Connection, send: _Once) -> None:
+    async def _send_answer(self, connection: Connection, send: _Once) -> tuple[int, int]:
+        """Status, and the number of bytes of the body."""
         async with asyncio.timeout(self._timeout):
             status, headers = await connection.head()
         await send.start(status, [h for h in headers if _is_for_client(h[0])])
+        sent = 0
         while True:
             async with asyncio.timeout(self._timeout):
                 data = await connection.read()
                 await send.body(data, more=bool(data))
+            sent += len(data)
             if not data:
-                return
+                return status, sent
 
     async def _trouble(self, send: _Once, scope: Scope, status: int, sentence: str) -> None:
         if send.started:  # half an answer must not look like a whole one
@@ -158,10 +180,10 @@ class _Once:
 
 
 def fleet_app(gateway: FleetGateway, join: ASGIApp) -> ASGIApp:
-    """The app of the TLS listener for sites: the gateway, `POST /api/v1/join`, nothing else.
+    """The app of the TLS listener for sites: the gateway, `POST /api/v1/join` and its `/report`.
 
-    `join` is any ASGI app that answers `/api/v1/join` (a Starlette route, or a whole FastAPI app,
-    of which just this path can be reached). Its body is limited to 64 KiB.
+    `join` is any ASGI app that answers these two (a Starlette route, or a whole FastAPI app, of
+    which just these paths can be reached). Bodies are limited by `MAX_JOIN_BODY`.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,9 +216,11 @@ async def refuse(
 
 
 async def _join(pace: Pace, join: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    length = _content_length(scope)
-    if length is None or length > _MAX_JOIN_BODY:
-        await refuse(scope, send, 413, "A join request has a Content-Length of at most 64 KiB.")
+    length, most = _content_length(scope), MAX_JOIN_BODY[_raw_path(scope).decode()]
+    if length is None or length > most:
+        await refuse(
+            scope, send, 413, f"This request needs a Content-Length of at most {most // 1024} KiB."
+        )
         return
     client = _client_address(scope)
     if not pace.enter(client):
@@ -221,7 +245,7 @@ def _is_fleet_request(scope: Scope) -> bool:
 
 
 def _is_join_request(scope: Scope) -> bool:
-    return _is_plain_post(scope) and _raw_path(scope) == JOIN_PATH.encode()
+    return _is_plain_post(scope) and _raw_path(scope).decode("latin-1") in MAX_JOIN_BODY
 
 
 def _is_plain_post(scope: Scope) -> bool:

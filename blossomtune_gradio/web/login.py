@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -116,8 +117,11 @@ def login_router(application: Application, cookies: Cookies) -> APIRouter:
             response = refused(str(error), error.status)
             cookies.end_login(response)
             return response
-        session_id = application.accounts.sign_in(
-            person, _address(request), instead_of=cookies.session_id(request)
+        session_id = await run_in_threadpool(  # the database may have to wait
+            application.accounts.sign_in,
+            person,
+            _address(request),
+            instead_of=cookies.session_id(request),
         )
         response = RedirectResponse(own_path(begun.get("next", "/")), 303)
         cookies.end_login(response)

@@ -7,6 +7,7 @@ the first sign-in, so local mode never pays for it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -109,7 +110,8 @@ def _sentence(provider: Provider, error: Exception) -> SignInFailed:
 
 
 def _registered(provider: Provider) -> Any:
-    from authlib.integrations.starlette_client import OAuth
+    with warnings.catch_warnings(record=True):  # it praises httpx2, which nobody here can choose
+        from authlib.integrations.starlette_client import OAuth
 
     common: dict[str, Any] = {
         "name": provider.name,

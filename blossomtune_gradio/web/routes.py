@@ -6,34 +6,84 @@ Errors of ours become problem+json (RFC 9457) with the same sentence the page wo
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import BlossomError, InvalidInput
+from blossomtune_gradio.services.site_reports import Report
+from blossomtune_gradio.web.fleet import JOIN_PATH, MAX_JOIN_BODY, REPORT_PATH
 from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.problems import answer_with_problems
 
 
 class JoinRequest(BaseModel):
-    """What `join.py` hands in."""
+    """What `join.py` hands in; with `check` it only asks whether it would be taken."""
+
+    model_config = ConfigDict(strict=True)
 
     token: str = Field(min_length=1, max_length=200)
-    public_key: str = Field(min_length=1, max_length=4000)
+    public_key: str = Field("", max_length=4000)
+    check: bool = False
+
+
+class ReportRequest(Report):
+    """What `join.py` tells of its machine."""
+
+    token: str = Field(min_length=1, max_length=200)
+
+
+class TooBig(BlossomError):
+    """The body has more bytes than a site would send."""
+
+    status = 413
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 def join_router(app: Application) -> APIRouter:
-    """`POST /api/v1/join`, for the page's port and for the fleet listener."""
+    """`POST /api/v1/join` and its `/report`, for the page's port and for the fleet listener."""
     router = APIRouter()
 
-    @router.post("/api/v1/join")
-    def join(request: JoinRequest) -> dict[str, Any]:
-        return asdict(app.kits.join(request.token, request.public_key))
+    @router.post(JOIN_PATH)
+    async def join(request: Request) -> dict[str, Any]:
+        asked = await _read(request, JoinRequest)
+        if asked.check:
+            return asdict(await run_in_threadpool(app.kits.check, asked.token, asked.public_key))
+        address = request.client.host if request.client else ""
+        return asdict(
+            await run_in_threadpool(app.kits.join, asked.token, asked.public_key, address)
+        )
+
+    @router.post(REPORT_PATH)
+    async def report(request: Request) -> dict[str, bool]:
+        told = await _read(request, ReportRequest)
+        await run_in_threadpool(app.site_reports.take, told.token, told)
+        return {"taken": True}
 
     return router
+
+
+async def _read(request: Request, shape: type[_Body]) -> _Body:
+    """The body as `shape`. Strangers call this: never more bytes in memory than are allowed."""
+    most, body = MAX_JOIN_BODY[request.url.path], b""
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise TooBig(f"This request may have at most {most // 1024} KiB.")
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidInput(
+            f"The request cannot be read. Check: {_where(error.errors())}."
+        ) from None
 
 
 def page_router(app: Application) -> APIRouter:
@@ -67,3 +117,8 @@ def bare_api() -> FastAPI:
 
     answer_with_problems(api)
     return api
+
+
+def _where(errors: Sequence[Any]) -> str:
+    places = [".".join(str(part) for part in error["loc"]) or "body" for error in errors[:5]]
+    return ", ".join(places)

@@ -61,17 +61,25 @@ class WebServer:
         self._thread: threading.Thread | None = None
 
     @property
+    def port(self) -> int:
+        """Port the page listens on, also where it is reached at another."""
+        port: int = self._page_socket.getsockname()[1]
+        return port
+
+    @property
     def url(self) -> str:
         """Where the page is."""
         settings = self._application.settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        here = f"{host}:{self._page_socket.getsockname()[1]}"
+        here = f"{host}:{self.port}"
         return settings.public_url or f"{'https' if settings.tls_cert else 'http'}://{here}"
 
     def __enter__(self) -> Self:
         """Build the apps and answer requests from now on."""
         gateway = FleetGateway(
-            lambda: self._application.federation.upstream, self._application.credentials.ca_cert
+            lambda: self._application.federation.upstream,
+            self._application.credentials.ca_cert,
+            traffic=self._application.traffic,
         )
         self._servers = [
             _page_server(page_app(self._application, gateway), self._application.settings),
@@ -130,7 +138,7 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     cookies = Cookies(
         settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
     )
-    inside = _pages(application, page_api(application, cookies))
+    inside = with_pages(application, page_api(application, cookies))
     guarded = Doors(
         who_asks(inside, application, cookies),
         settings.hosts,
@@ -156,7 +164,8 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
     return api
 
 
-def _pages(application: Application, api: FastAPI) -> ASGIApp:
+def with_pages(application: Application, api: FastAPI) -> ASGIApp:
+    """`api` with the Gradio pages below it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # it was not asked for
         app: ASGIApp = gr.mount_gradio_app(

@@ -27,6 +27,7 @@ from blossomtune_gradio.store.models.people import (
     RolePin,
     SignIn,
     SiteReport,
+    folded,
 )
 from blossomtune_gradio.store.models.runs import (
     RUN_MOVES,
@@ -68,5 +69,6 @@ __all__ = [
     "SiteReport",
     "Webhook",
     "WebhookDelivery",
+    "folded",
     "now",
 ]

@@ -15,7 +15,8 @@ class MailStatus(StrEnum):
 
     QUEUED = "queued"  # never tried, or waiting for a mail server to be set up
     SENT = "sent"
-    FAILED = "failed"  # tried and not taken; the worker tries again at `next_try_at`
+    FAILED = "failed"  # tried, not taken; again at `next_try_at`, or given up if that is empty
+    DROPPED = "dropped"  # a code that a newer one replaced before it was sent
 
 
 class Mail(Base):

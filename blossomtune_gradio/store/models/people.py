@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import BigInteger, ForeignKey, Index, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from blossomtune_gradio.store.models.base import Base, moved, now
@@ -110,6 +111,7 @@ class Participant(Base):
     decided_by: Mapped[str] = mapped_column(default="")  # id of a user
     decided_name: Mapped[str] = mapped_column(default="")  # the same person, for people
     reason: Mapped[str] = mapped_column(default="")
+    search_text: Mapped[str] = mapped_column(default="")  # what a search looks at, see `folded`
 
     @property
     def status(self) -> ParticipantStatus:
@@ -125,6 +127,19 @@ class Participant(Base):
         self.decided_name = by_name
 
 
+def folded(words: str) -> str:
+    """`words` as a search compares them: neither capitals nor accents matter."""
+    letters = unicodedata.normalize("NFKD", words.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+@event.listens_for(Participant, "before_insert")
+@event.listens_for(Participant, "before_update")
+def _keep_searchable(_mapper: object, _connection: object, row: Participant) -> None:
+    said = (row.site, row.email, row.organisation, row.username, row.note)
+    row.search_text = folded("\n".join(word or "" for word in said))
+
+
 class NodeKey(Base):
     """A public key a site handed in. Flower never takes a retired key back, so rows stay."""
 
@@ -136,6 +151,12 @@ class NodeKey(Base):
     node_id: Mapped[str] = mapped_column(default="")  # Flower's, a uint64 in decimal
     added_at: Mapped[datetime] = mapped_column(default=now)
     retired_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]  # last sign of life, written down once a minute
+    lost_at: Mapped[datetime | None]  # told that it is gone; empty again once it is back
+    bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)  # from the site
+    bytes_sent: Mapped[int] = mapped_column(BigInteger, default=0)  # to the site
+    requests: Mapped[int] = mapped_column(default=0)
+    rounds: Mapped[int] = mapped_column(default=0)  # good answers to *train*
 
 
 class SiteReport(Base):

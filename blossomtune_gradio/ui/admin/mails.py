@@ -1,4 +1,4 @@
-"""The card that shows mails on their way out."""
+"""The card of mails on their way out: how they stand, what each one waits for, try again."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.components import heading, part
 from blossomtune_gradio.ui.guard import Guard
-from blossomtune_gradio.ui.rows import mail_row, right_now
-
-_NO_MAIL_SERVER = "No mail server is set up, so mails wait here and you pass them on yourself."
+from blossomtune_gradio.ui.outcome import Said, outcome
+from blossomtune_gradio.ui.rows import iso, mail_row, right_now
 
 
 def build_mails(app: Application, guard: Guard) -> None:
@@ -20,9 +19,28 @@ def build_mails(app: Application, guard: Guard) -> None:
 
     @guard.server_function(Role.ADMIN)
     def mails(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
-        rows = [mail_row(mail) for mail in app.outbox.newest(user, limit=20)]
-        return {"rows": rows, "now": right_now()}
+        state = app.outbox.state(user)
+        return {
+            "rows": [mail_row(mail) for mail in app.outbox.newest(user, limit=20)],
+            "sentence": app.mail_warning or state.sentence,
+            "tone": "bad" if app.mail_warning else state.tone,
+            "next_try": iso(state.next_try_at),
+            "can_try": state.delivers and state.waiting + state.given_up > 0,
+            "delivers": state.delivers,
+            "readable": app.outbox.readable,
+            "now": right_now(),
+        }
 
     with gr.Column(elem_classes="bt-card", elem_id="outbox-card"):
-        heading("Outbox", _NO_MAIL_SERVER)
-        part("outbox", elem_id="mails", readers=(mails,))
+        heading("Outbox", "Codes and news for participants and admins.")
+        card = part("outbox", elem_id="mails", readers=(mails,))
+
+    @guard(Role.ADMIN)
+    def on_try_again(user: User) -> Said:
+        def try_again() -> str:
+            count = app.outbox.try_again(user)
+            return f"{count} mail{'' if count == 1 else 's'} will be tried now."
+
+        return outcome(try_again)
+
+    card.again(on_try_again, None, card, api_visibility="private", show_progress="hidden")

@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from blossomtune_gradio.identity import Role
+
 _FOLDER = Path(__file__).parent
 
 
@@ -36,6 +38,11 @@ def part(
         apply_default_css=False,
         elem_id=elem_id,
     )
+
+
+def needs(role: Role) -> str:
+    """Class of a part that only shows, and only asks the server, for this role and above."""
+    return f"bt-for-{role.name.lower()}"
 
 
 def heading(title: str, sentence: str = "") -> gr.HTML:

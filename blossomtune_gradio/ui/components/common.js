@@ -31,6 +31,12 @@ const ask = async (name, asked = {}) => {
   return answer;
 };
 
+// A part for a higher role is hidden, and asks nothing.
+const admitted = () => {
+  const gate = element.closest("[class*='bt-for-']");
+  return !gate || gate.getClientRects().length > 0;
+};
+
 // Do `work` every `pause` milliseconds, but not in a hidden tab and never twice at once; a server
 // that is away is asked more seldom.
 const poll = (work, pause) => {
@@ -41,13 +47,14 @@ const poll = (work, pause) => {
     clearTimeout(timer);
     busy = true;
     try {
-      if (!document.hidden) await work();
+      if (!document.hidden && admitted()) await work();
     } finally {
       busy = false;
       timer = setTimeout(turn, answered ? pause : 3000 + pause);
     }
   };
   document.addEventListener("visibilitychange", turn);
+  document.addEventListener("blossom:admitted", turn);
   turn();
   return turn;
 };
@@ -56,6 +63,12 @@ const poll = (work, pause) => {
 const onPulse = (hear) => {
   document.addEventListener("blossom:pulse", (event) => hear(event.detail));
   document.dispatchEvent(new CustomEvent("blossom:listening"));
+};
+
+// The Join page's own: where the visitor stands, told by the part that asks for it.
+const onStanding = (hear) => {
+  document.addEventListener("blossom:standing", (event) => hear(event.detail));
+  document.dispatchEvent(new CustomEvent("blossom:ask-standing"));
 };
 
 // Something was done here: who shows it need not wait for the next turn.
@@ -77,6 +90,10 @@ const ago = (moment, now) => {
   return new Date(moment).toLocaleDateString();
 };
 const clock = (moment) => (moment ? new Date(moment).toLocaleTimeString([], { hour12: false }) : "");
+
+// Date and time as people write them here: "25 Nov, 08:20".
+const moment = (when) =>
+  new Date(when).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
 
 // One child of `parent` per item, found again by its key; `fill` updates it.
 const each = (parent, items, key, create, fill) => {

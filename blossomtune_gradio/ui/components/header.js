@@ -39,12 +39,49 @@ const fillLamp = (node, lamp) => {
   light(node.lastChild, lostAt ? "off" : lamp.tone, lostAt ? "unknown" : lamp.state);
 };
 
+// Who asks decides what shows: the parts themselves are hidden by style (bt-for-…).
+const inFrame = window.self !== window.top;
+const offer = (link) => {
+  if (inFrame) {
+    // Browsers keep our cookie from a frame of another site, so signing in needs a tab of its own.
+    link.href = location.href;
+    link.target = "_blank";
+    put(link, "Open in a full tab to sign in");
+  } else link.href = `login?next=${encodeURIComponent(location.pathname)}`;
+};
+const drawWho = (who) => {
+  document.documentElement.dataset.role = who.role;
+  const signedIn = who.role > 0;
+  for (const name of ["sign-in", "refused-sign-in"]) {
+    offer(find(name));
+    show(find(name), who.can_sign_in && !signedIn);
+  }
+  show(find("account"), who.can_sign_in && signedIn);
+  put(find("name"), who.name);
+  put(find("full-name"), who.name);
+  put(find("role"), `${who.word}, signed in with ${who.provider}`);
+  const refused = find("refused");
+  const { role, who: wanted, title } = refused.dataset;
+  const next = signedIn ? `You are signed in as ${who.name}, ${who.word}.` : "Sign in to see it.";
+  put(find("refused-why"), `The ${title} page is for ${wanted}. ${who.can_sign_in ? next : ""}`);
+  show(refused, who.role < Number(role));
+};
+document.addEventListener("click", ({ target }) => {
+  if (!find("account").contains(target)) find("account").open = false;
+});
+element.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !find("account").open) return;
+  find("account").open = false;
+  find("name").focus();
+});
+
 const draw = () => {
   const state = last ?? { lamps: [], trouble: "" };
   each(find("alerts"), alertsOf(state), ([key]) => key, makeAlert, fillAlert);
   each(find("lamps"), state.lamps ?? [], (lamp) => lamp.name, makeLamp, fillLamp);
   put(find("mode"), state.mode ?? "");
   show(find("mode"), Boolean(state.mode));
+  if (state.who) drawWho(state.who);
 };
 const tell = () => {
   if (last && !last.error) document.dispatchEvent(new CustomEvent("blossom:pulse", { detail: last }));
@@ -55,7 +92,9 @@ const turn = poll(async () => {
   const state = await ask("snapshot");
   lostAt = state ? null : (lostAt ?? new Date());
   last = state ?? last;
+  const before = document.documentElement.dataset.role;
   draw();
+  if (before !== document.documentElement.dataset.role) document.dispatchEvent(new CustomEvent("blossom:admitted"));
   if (state) tell();
 }, 1500);
 document.addEventListener("blossom:changed", turn);

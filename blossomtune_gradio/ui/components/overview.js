@@ -59,20 +59,24 @@ const drawRun = (run, now, queued) => {
   drawBar(run, over);
 };
 
-onPulse(({ run, sites, running, now, queued }) => {
+const HINTS = [
+  "This is the public view: numbers, no names. Sign in to bring a site of your own.",
+  "Of the sites you see your own; names of others are for researchers and admins.",
+];
+
+onPulse(({ run, sites, approved, online, running, now, queued, who }) => {
   show(find("run"), Boolean(run));
   show(find("empty"), !run);
   show(find("status"), Boolean(run));
   if (run) drawRun(run, now, queued);
   put(find("empty-lead"), running ? "Ready for a run." : "Nothing is running yet.");
-  put(
-    find("empty-next"),
-    running
-      ? "The SuperLink is up. Choose an app and deploy it to the sites."
-      : "Start the SuperLink first, then deploy a run. Rounds, charts and logs appear here.",
-  );
+  const guest = who.role < 2; // neither researcher nor admin
+  const up = "The SuperLink is up. Choose an app and deploy it to the sites.";
+  const down = "Start the SuperLink first, then deploy a run. Rounds, charts and logs appear here.";
+  put(find("empty-next"), guest ? "Rounds appear here as soon as a run starts." : running ? up : down);
+  put(find("hint"), HINTS[who.role] ?? "");
+  show(find("hint"), guest && (approved > 0 || who.role === 0));
   each(find("sites"), sites, (site) => site.name, makeSite, fillSite(now));
-  show(find("no-sites"), sites.length === 0);
-  const online = sites.filter((site) => site.tone === "good").length;
-  put(find("online"), sites.length ? `${online} of ${sites.length} online` : "");
+  show(find("no-sites"), approved === 0);
+  put(find("online"), approved ? `${online} of ${approved} online` : "");
 });

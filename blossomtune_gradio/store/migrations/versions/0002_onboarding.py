@@ -6,7 +6,8 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 _LIVE = sa.text("status IN ('requested', 'confirmed', 'approved')")
-_PARTICIPANT_TEXTS = ("username", "data", "note", "decided_name")
+_PARTICIPANT_TEXTS = ("username", "data", "note", "decided_name", "search_text")
+_KEY_COUNTS = ("bytes_received", "bytes_sent", "requests", "rounds")
 
 
 def upgrade() -> None:
@@ -90,6 +91,15 @@ def upgrade() -> None:
             sqlite_where=_LIVE,
             postgresql_where=_LIVE,
         )
+    op.execute(
+        "UPDATE participants SET search_text = lower(site || ' ' || email || ' ' || organisation)"
+    )
+    with op.batch_alter_table("node_keys") as table:
+        for name in ("seen_at", "lost_at"):
+            table.add_column(sa.Column(name, sa.DateTime(), nullable=True))
+        for name in _KEY_COUNTS:
+            kind = sa.BigInteger() if name.startswith("bytes") else sa.Integer()
+            table.add_column(sa.Column(name, kind, nullable=False, server_default="0"))
     with op.batch_alter_table("mails") as table:
         for name in ("kind", "html", "last_error"):
             table.add_column(sa.Column(name, sa.String(), nullable=False, server_default=""))
@@ -101,6 +111,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("mails") as table:
         for name in ("kind", "html", "last_error", "tries", "next_try_at", "sent_at"):
+            table.drop_column(name)
+    with op.batch_alter_table("node_keys") as table:
+        for name in ("seen_at", "lost_at", *_KEY_COUNTS):
             table.drop_column(name)
     for name in ("uq_live_site", "uq_live_email", "ix_participants_changed_at"):
         op.drop_index(name, "participants")

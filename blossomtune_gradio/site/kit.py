@@ -1,0 +1,150 @@
+"""What the kit says, and the key that is made beside it and never leaves this folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tomllib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .words import Problem, say
+
+SECRET = "executor.secret"  # file in the state folder
+
+
+@dataclass
+class Site:
+    """`site.toml` and the files beside it."""
+
+    folder: Path
+    site: str
+    superlink: str  # host:port
+    join_url: str
+    ca_fingerprint: str
+    token: str
+    partition_id: int
+    num_partitions: int
+    flwr: str
+    preload: list[str] = field(default_factory=list)
+    node_config: dict[str, Any] = field(default_factory=dict)
+    free_disk_mb: int = 1000
+    """What must be free on the disk of this folder: models are kept there while they are sent."""
+    report: bool = True
+    """Whether the admin sees the result of our checks and versions."""
+    share_log: bool = False
+    """Whether the admin also sees our last lines of output when a training task fails here."""
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "site.key"
+
+    @property
+    def state(self) -> Path:
+        """Folder for what Flower and we remember; may be deleted while nothing runs."""
+        return self.folder / "state"
+
+
+_OPTIONAL = {"preload", "node_config", "free_disk_mb", "report", "share_log"}
+_KINDS = {
+    "partition_id": int,
+    "num_partitions": int,
+    "preload": list,
+    "node_config": dict,
+    "free_disk_mb": int,
+    "report": bool,
+    "share_log": bool,
+}
+
+
+def read_site(folder: Path) -> Site:
+    """Read and check `site.toml`.
+
+    Raises:
+        Problem: it is missing, cannot be read, or lacks something.
+    """
+    path = folder / "site.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Problem(
+            f"{path} cannot be read ({error.strerror}).", "Unpack the whole kit."
+        ) from None
+    except ValueError as error:
+        raise Problem(f"{path} is damaged ({error}).", "Get a new kit.") from None
+    names = {name for name in Site.__dataclass_fields__ if name != "folder"}
+    missing = sorted(names - _OPTIONAL - set(values))
+    if missing:
+        raise Problem(f"{path} lacks {', '.join(missing)}.", "Get a new kit.")
+    for name in names & set(values):
+        kind = _KINDS.get(name, str)
+        if not isinstance(values[name], kind):
+            raise Problem(f"{name} in {path} must be a {kind.__name__}.", "Correct it.")
+    with suppress(OSError):
+        path.chmod(0o600)  # it holds the token
+    return Site(folder=folder, **{name: values[name] for name in names & set(values)})
+
+
+def public_key(site: Site) -> str:
+    """The site's public key in OpenSSH form; the private one is made when there is none yet.
+
+    Raises:
+        Problem: the key file cannot be read or written.
+    """
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if site.key.exists():
+        return existing_key(site)
+    private = ec.generate_private_key(ec.SECP384R1())
+    pem = private.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
+    try:
+        write_private(site.key, pem)
+    except OSError as error:
+        raise Problem(
+            f"{site.key} cannot be written ({error.strerror}).", "Correct the rights of its folder."
+        ) from None
+    say(f"Made your key {site.key}. It stays here; keep it, it is your site's identity.")
+    return existing_key(site)
+
+
+def existing_key(site: Site) -> str:
+    """The public half of site.key. Raises Problem when there is none that can be used."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization as form
+
+    try:
+        loaded = form.load_ssh_private_key(site.key.read_bytes(), None)
+    except OSError as error:
+        raise Problem(
+            f"{site.key} cannot be read ({error.strerror}).", "Correct its rights."
+        ) from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase
+        raise Problem(f"{site.key} is damaged.", "Move it away and get a new kit.") from None
+    return (
+        loaded.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+    )
+
+
+def fingerprint(key: str) -> str:
+    """`SHA256:…` of an OpenSSH public key, as `ssh-keygen -lf` prints it."""
+    digest = hashlib.sha256(base64.b64decode(key.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """A file only this user can read; whole or not at all, and never over an existing one."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.rename(path)

@@ -1,0 +1,265 @@
+"""The way to the server, step by step: name, port, proxy, TLS, clock, token. Used by the checks.
+
+Each step goes on from where the one before stopped, with one connection, so that a fault is named
+where it is: what answers instead of the server, and with which certificate. Flower tolerates a
+clock that is at most 5 s ahead of the server's or 300 s behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import socket
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+from .kit import Site, existing_key
+from .preflight import Doubt, Fault
+from .server import ask_whether_welcome, is_loopback
+from .words import Problem, Unreachable
+
+SECONDS = 8.0  # for each step
+AHEAD, BEHIND = 5.0, 300.0  # seconds of clock Flower tolerates
+_FIREWALL = "ask your network people to let this machine out to {0} (TCP)."
+_TIME = "set this machine's clock (timedatectl set-ntp true), or its time zone."
+_WRONG_TIME = (9, 10)  # OpenSSL: not yet valid, expired
+
+
+class Way:
+    """One walk to `site.join_url`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._host, self._port = address(site.join_url, 443)
+        self._path = urllib.parse.urlsplit(site.join_url).path
+        self._proxy = proxy_for(self._host)
+        self._near = address(self._proxy, 80) if self._proxy else (self._host, self._port)
+        self._socket: socket.socket | None = None
+
+    def steps(self, *, token: bool) -> list[tuple[str, Callable[[], str]]]:
+        """The checks in their order; `token` asks the server about token and key, too."""
+        last = [("token", self.token)] if token else []
+        return [
+            ("name", self.name),
+            ("port", self.port),
+            ("proxy", self.proxy),
+            ("tls", self.tls),
+            ("clock", self.clock),
+            *last,
+        ]
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def name(self) -> str:
+        host = self._near[0]
+        try:
+            found = socket.getaddrinfo(*self._near, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            what = "The proxy's name" if self._proxy else "The server's name"
+            raise Fault(
+                f"{what} {host} is not found ({error}).",
+                "correct HTTPS_PROXY."
+                if self._proxy
+                else "check this machine's network and DNS; is the address in site.toml right?",
+                passing=True,
+            ) from None
+        return f"{host} is {found[0][4][0]}."
+
+    def port(self) -> str:
+        where = f"{self._near[0]}:{self._near[1]}"
+        try:
+            self._socket = socket.create_connection(self._near, SECONDS)
+        except TimeoutError:
+            raise Fault(
+                f"{where} does not answer at all: a firewall on the way drops what we send.",
+                _FIREWALL.format(where),
+                passing=True,
+            ) from None
+        except OSError as error:
+            refused = isinstance(error, ConnectionRefusedError)
+            why = "nobody listens there" if refused else error.strerror or str(error)
+            raise Fault(
+                f"The port of {where} is closed ({why}).",
+                "ask the admin whether the server runs, and on which port."
+                if not self._proxy
+                else "correct HTTPS_PROXY, or start the proxy.",
+                passing=True,
+            ) from None
+        return f"{where} takes connections."
+
+    def proxy(self) -> str:
+        if not self._proxy:
+            return "none is in use."
+        assert self._socket is not None
+        try:
+            status, first = connect(self._socket, f"{self._host}:{self._port}", self._proxy)
+        except OSError as error:
+            status, first = 0, str(error)
+        if status == 200:
+            return f"{shown(self._proxy)} lets us through."
+        said = f"it answered: {first}" if first else "it hung up"
+        raise Fault(
+            f"The proxy {shown(self._proxy)} (HTTPS_PROXY) does not let us through to "
+            f"{self._host}:{self._port}; {said}.",
+            f"have it allow CONNECT to {self._host}:{self._port}, or if no proxy is needed run: "
+            f"export NO_PROXY={self._host}",
+            passing=True,
+        )
+
+    def tls(self) -> str:
+        assert self._socket is not None
+        context = ssl.create_default_context(cafile=str(self._site.ca))
+        where = f"{self._host}:{self._port}"
+        try:
+            self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
+        except ssl.SSLCertVerificationError as error:
+            raise self._distrust(error) from None
+        except (OSError, ssl.SSLError) as error:
+            what = getattr(error, "reason", "") or str(error) or "it hung up"
+            raise Fault(
+                f"What answers at {where} does not speak TLS ({what}): something stands in "
+                "between, such as a login page or a firewall that looks inside.",
+                f"ask your network people to let {where} through untouched; it must not be "
+                "decrypted on the way.",
+                passing=True,
+            ) from None
+        return "the server shows a certificate that ca.pem vouches for."
+
+    def _distrust(self, error: ssl.SSLCertVerificationError) -> Fault:
+        if error.verify_code in _WRONG_TIME:
+            now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+            return Fault(
+                f"By this machine's clock ({now}) the server's certificate is not valid "
+                f"({error.verify_message}).",
+                _TIME,
+            )
+        seen = self._seen_fingerprint()
+        if "mismatch" in error.verify_message:
+            return Fault(
+                f"The server's certificate (fingerprint {seen}) is not made for the name "
+                f"{self._host} ({error.verify_message}).",
+                "use the address the admin gave you; they set it with "
+                "BLOSSOMTUNE_FLEET_PUBLIC_HOST.",
+            )
+        return Fault(
+            f"{self._host}:{self._port} answers with a certificate that ca.pem does not vouch for "
+            f"({error.verify_message}), so it may be somebody in between. Its fingerprint is "
+            f"{seen}; your token was not sent.",
+            "ask the admin whether this is theirs. If a firewall of yours opens TLS, have it leave "
+            "this address alone; if the server was set up anew, get a new kit.",
+        )
+
+    def _seen_fingerprint(self) -> str:
+        blind = ssl.create_default_context()
+        blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # looks only, sends nothing
+        try:
+            with socket.create_connection(self._near, SECONDS) as plain:
+                if self._proxy:
+                    connect(plain, f"{self._host}:{self._port}", self._proxy)
+                with blind.wrap_socket(plain, server_hostname=self._host) as wrapped:
+                    der = wrapped.getpeercert(binary_form=True) or b""
+        except OSError:
+            return "(not shown a second time)"
+        return "sha256:" + hashlib.sha256(der).digest().hex(":").upper()
+
+    def clock(self) -> str:
+        """Compare with the Date of an answer. Its resolution is a second, so half of one is off."""
+        line = http.client.HTTPConnection(self._host, self._port, timeout=SECONDS)
+        line.sock, self._socket = self._socket, None
+        try:
+            line.request("GET", self._path)
+            answer = line.getresponse()
+            said, here = answer.headers.get("Date"), time.time()
+            server = parsedate_to_datetime(said or "").timestamp() + 0.5
+        except (OSError, http.client.HTTPException) as error:
+            raise Fault(
+                f"The server hung up instead of answering ({error!r}).",
+                "try again; if it stays, ask the admin.",
+                passing=True,
+            ) from None
+        except ValueError:
+            raise Doubt("The server did not tell its time.", "see that yours is right.") from None
+        finally:
+            line.close()
+        return judged_clock(here - server)
+
+    def token(self) -> str:
+        site = self._site
+        try:
+            answer = ask_whether_welcome(site, existing_key(site) if site.key.exists() else "")
+        except Unreachable as error:
+            raise Fault(str(error), "try again later.", passing=True) from None
+        return f"the server knows us as {answer.get('site', site.site)} and takes our token."
+
+
+def judged_clock(ahead: float) -> str:
+    """`ahead`: seconds by which this machine's clock is ahead of the server's."""
+    if ahead > AHEAD:
+        raise Fault(
+            f"This machine's clock is {ahead:.0f} s ahead of the server's; Flower refuses more "
+            f"than {AHEAD:.0f} s.",
+            _TIME,
+        )
+    if ahead < -BEHIND:
+        raise Fault(
+            f"This machine's clock is {-ahead:.0f} s behind the server's; Flower refuses more than "
+            f"{BEHIND:.0f} s.",
+            _TIME,
+        )
+    return (
+        "agrees with the server's." if abs(ahead) < 2 else f"is {ahead:+.0f} s off, which is fine."
+    )
+
+
+def proxy_for(host: str) -> str:
+    """The proxy that Python and Flower use for this host, or ""."""
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
+        return ""
+    proxy = urllib.request.getproxies().get("https", "")
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+
+
+def address(url: str, default: int) -> tuple[str, int]:
+    """Host and port of a URL. Raises Problem, without the password the URL may hold."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.hostname or "", parts.port or default
+    except ValueError as error:
+        raise Problem(
+            f"An address cannot be read ({error}).",
+            "Correct join_url in site.toml, or HTTPS_PROXY.",
+        ) from None
+
+
+def shown(proxy: str) -> str:
+    """Without the password it may hold."""
+    return "{}:{}".format(*address(proxy, 80))
+
+
+def connect(sock: socket.socket, target: str, proxy: str) -> tuple[int, str]:
+    """Ask a proxy for a tunnel; (status, first line of its answer), 0 if it is no HTTP."""
+    parts = urllib.parse.urlsplit(proxy)
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if parts.username:
+        pair = (
+            f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        )
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
+    sock.sendall("\r\n".join([*lines, "", ""]).encode())
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < 65536:
+        part = sock.recv(1)  # not one byte of what follows may be taken
+        if not part:
+            break
+        head += part
+    first = "".join(c for c in head.split(b"\r\n")[0].decode("latin-1") if c.isprintable())[:120]
+    words = first.split()
+    is_http = len(words) > 1 and words[0].startswith("HTTP/") and words[1].isdigit()
+    return (int(words[1]) if is_http else 0), first

@@ -1,0 +1,70 @@
+"""The card of accounts: who has which role, and where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.services.accounts import KnownAccount
+from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.events import sent
+from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.outcome import Said, outcome
+from blossomtune_gradio.ui.rows import iso, right_now
+
+_WHAT = "Admins are named in the settings. Researchers deploy runs and read logs."
+_TONES = {Role.ADMIN: "good", Role.RESEARCHER: "good"}
+
+
+def build_roles(app: Application, guard: Guard) -> None:
+    """Draw the card; in local mode nobody signs in, so there is none."""
+    if app.settings.is_local:
+        return
+    labels = {provider.name: provider.label for provider in app.settings.providers}
+
+    @guard.server_function(Role.ADMIN)
+    def accounts(asked: object, user: User) -> dict[str, Any]:
+        text = asked.get("text") if isinstance(asked, dict) else ""
+        known = app.accounts.accounts(user, str(text or "")[:200])
+        return {"rows": [_row(one, labels) for one in known], "now": right_now()}
+
+    with gr.Column(elem_classes="bt-card", elem_id="roles-card"):
+        heading("People and roles", _WHAT)
+        rows = part("roles_table", elem_id="roles-table", readers=(accounts,))
+
+    @guard(Role.ADMIN)
+    def on_change_role(event: gr.EventData, user: User) -> Said:
+        return outcome(lambda: _change(app, event, user))
+
+    rows.change_role(on_change_role, None, rows, api_visibility="private", show_progress="hidden")
+
+
+def _change(app: Application, event: gr.EventData, user: User) -> str:
+    account_id = str(sent(event, "id"))
+    match sent(event, "what"):
+        case "grant":
+            return f"{app.accounts.grant_researcher(account_id, user).username} is researcher now."
+        case "take":
+            name = app.accounts.take_researcher(account_id, user).username
+            return f"{name} is no longer researcher by your grant."
+    raise InvalidInput("This is neither grant nor take. Reload the page.")
+
+
+def _row(known: KnownAccount, labels: dict[str, str]) -> dict[str, Any]:
+    can_be_granted = known.role < Role.RESEARCHER
+    return {
+        "id": known.id,
+        "username": known.username,
+        "name": known.name if known.name != known.username else "",
+        "email": known.email,
+        "provider": labels.get(known.provider, known.provider),
+        "role": known.role.name.lower(),
+        "tone": _TONES.get(known.role, "off"),
+        "because": ", ".join(known.because) or "signed in",
+        "last_seen": iso(known.last_seen),
+        "can": "grant" if can_be_granted else "take" if known.is_granted else "",
+    }

@@ -1,0 +1,67 @@
+"""What an approved participant needs to connect their site: the ways in, and a key of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.errors import InvalidInput, NotPossible
+from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.ui.guard import Guard
+
+_UNPACK = "unzip blossomtune-*.zip -d federation && cd federation"
+
+
+def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ...]:
+    """The server functions of the part: `ways` is asked once, `own_key` when one is pasted."""
+
+    @guard.server_function(Role.PARTICIPANT)
+    def ways(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
+        known = app.kits.ways(_own_id(app, user), user)
+        ready, join = known["kit"].rsplit("\n", 1)
+        return {
+            "commands": [
+                _text("Unpack it where it can stay", _UNPACK),
+                _text("Make it ready; the last line looks whether all is fine", ready),
+                _text("Join, and leave it running", join),
+            ],
+            "systemd": [
+                _text("In the kit's folder, as the user who owns it", known["systemd"]),
+                _text("The unit, blossomtune-site.service in the kit", known["unit"]),
+            ],
+            "docker": [
+                _text("In the kit's folder", known["docker"]),
+                _text("The Dockerfile in the kit", known["dockerfile"]),
+            ],
+            "own_key": [_text("Make a key; its private half stays with you", known["own_key"])],
+            "plain": [
+                _text("Save the federation's certificate as ca.pem", _ca(app)),
+                _text("Start the SuperNode beside both files", known["plain"]),
+            ],
+        }
+
+    @guard.server_function(Role.PARTICIPANT)
+    def own_key(typed: object, user: User) -> dict[str, Any]:
+        pasted = typed.get("key", "") if isinstance(typed, dict) else ""
+        if not isinstance(pasted, str) or not pasted.strip():
+            raise InvalidInput("Paste the public half: one line of text, as in site.key.pub.")
+        key = app.kits.accept_key(_own_id(app, user), pasted, user)
+        return {"said": f"The federation knows your key from now on: {key.fingerprint}."}
+
+    return ways, own_key
+
+
+def _own_id(app: Application, user: User) -> int:
+    mine = app.participants.mine(user)
+    if mine is None:
+        raise NotPossible("You have not asked for access yet. Ask first.")
+    return mine.id
+
+
+def _text(what: str, text: str) -> dict[str, str]:
+    return {"what": what, "text": text}
+
+
+def _ca(app: Application) -> str:
+    return app.kits.ca_certificate().decode()
