@@ -279,9 +279,9 @@ def test_a_change_of_the_partitions_is_an_entry_with_before_and_after(log, optio
     options.set_partitions(5, ADA)  # nothing changed
     entries = log.entries(ADMIN).entries
     assert [(e.action, e.actor, e.address) for e in entries] == [
-        ("option.change", "hf:ada", "192.0.2.7")
+        ("partitions.change", "hf:ada", "192.0.2.7")
     ]
-    assert (entries[0].before, entries[0].after) == ({"value": 3}, {"value": 5})
+    assert (entries[0].before, entries[0].after) == ({"total": 3}, {"total": 5})
 
 
 def blossomtune(*words: str) -> subprocess.CompletedProcess[str]:

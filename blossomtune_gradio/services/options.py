@@ -91,15 +91,3 @@ class Options:
                 return self._get(name, default, own)
         row = session.get(Option, name)
         return default if row is None else row.value
-
-
-def _note(session: Session, by: User, name: str, old: int, new: int) -> None:
-    record(
-        session,
-        by,
-        "option.change",
-        f"option:{name}",
-        target_name=name,
-        before={"value": old},
-        after={"value": new},
-    )
