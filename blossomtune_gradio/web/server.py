@@ -18,6 +18,7 @@ from typing import Self
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
@@ -124,7 +125,8 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     api = bare_api()
     api.include_router(page_router(application))
     api.include_router(join_router(application))
-    guarded = Doors(_pages(application, api), _LOCAL_HOSTS)
+    small = GZipMiddleware(_pages(application, api), minimum_size=1024, compresslevel=6)
+    guarded = Doors(small, _LOCAL_HOSTS)  # a page is 90 kB of text, its assets are packed already
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         fleet = scope["type"] == "http" and scope["path"].startswith("/v1/fleet/")
