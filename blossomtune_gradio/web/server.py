@@ -19,6 +19,7 @@ from typing import Self
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
@@ -139,8 +140,10 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
         settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
     )
     inside = with_pages(application, page_api(application, cookies))
+    # A page is 90 kB of text; its assets are packed already.
+    small = GZipMiddleware(inside, minimum_size=1024, compresslevel=6)
     guarded = Doors(
-        who_asks(inside, application, cookies),
+        who_asks(small, application, cookies),
         settings.hosts,
         https=settings.is_https,
         on_space=bool(settings.space_hosts),
