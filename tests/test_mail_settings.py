@@ -137,3 +137,13 @@ def test_a_folder_of_templates_that_is_none_stops_the_start():
         missing = Path(folder) / "missing"
     with pytest.raises(SettingsError, match="BLOSSOMTUNE_MAIL_TEMPLATES_DIR"):
         Templates(missing)
+
+
+def test_a_mail_says_what_its_sender_tells():
+    kit = Templates().render("kit_taken", {"site": "North", "by": "Ada", "hours": 24.0})
+    assert "downloaded by Ada." in kit.text
+    assert "for 24 hours" in kit.text
+    lost = Templates().render("site_lost", {"site": "North", "last_seen": "2026-01-02 03:04 UTC"})
+    assert "last seen 2026-01-02 03:04 UTC" in lost.text
+    run = Templates().render("run_finished", {"run": "r", "status": "stopped", "cause": "by Ada"})
+    assert "has ended: stopped." in run.text

@@ -108,4 +108,5 @@ def _html(environment: ImmutableSandboxedEnvironment, kind: str, words: dict[str
 
 def _harmless(value: object) -> str:
     """A word as text: no colours, control characters or marks that turn the reading direction."""
-    return "\n".join(plain(line) for line in str("" if value is None else value).split("\n"))
+    shown = f"{value:g}" if isinstance(value, float) else str("" if value is None else value)
+    return "\n".join(plain(line) for line in shown.split("\n"))
