@@ -41,6 +41,8 @@ FUNCTIONS: dict[str, Role] = {  # Gradio callbacks, by the name of the Python fu
     "on_partitions": ADMINS,
     "on_change_role": ADMINS,
     "on_try_again": ADMINS,
+    "on_create": ADMINS,
+    "on_revoke": ADMINS,
 }
 READERS: dict[str, Role] = {  # server functions of our parts: "name", or "elem_id.name" to differ
     "snapshot": ANYONE,
@@ -78,6 +80,8 @@ READERS: dict[str, Role] = {  # server functions of our parts: "name", or "elem_
     "person": ADMINS,
     "accounts": ADMINS,
     "mails": ADMINS,
+    "tokens": ADMINS,
+    "audit": ADMINS,
 }
 ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else that decides
     "GET /healthz": ANYONE,  # a word about the SuperLink
@@ -85,6 +89,7 @@ ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else t
     "POST /api/v1/join/report": ANYONE,  # the token or the key's signature decides
     "GET /download/kit/{participant_id}": OWNER,
     "GET /download/run/{run_id}/log": RESEARCHER,
+    "GET /download/audit.{form}": ADMINS,
     "GET /login": ANYONE,
     "GET /login/callback": ANYONE,  # the state kept by the browser decides
     "GET /login/callback/{name}": ANYONE,
@@ -176,6 +181,12 @@ def test_every_route_of_ours_is_declared(federation):
     assert found == set(ROUTES), "declare it in ROUTES above"
 
 
+def test_a_session_opens_no_door_of_the_rest_interface(cast):
+    """It has tokens, and tests of its own (test_api.py)."""
+    for path in ("runs", "tokens", "audit", "openapi.json"):
+        assert cast["boss"].get(f"/api/v1/{path}").status_code == 401
+
+
 # -- the sweep -----------------------------------------------------------------------------
 
 
@@ -212,7 +223,7 @@ def test_a_route_answers_whom_the_table_says(federation, cast, kits, route):
     method, path = route.split(" ")
     run = 1  # there is none: who may ask reads 404
     wanted = ROUTES[route]
-    url = path.format(participant_id=kits["ada"], run_id=run, name="hf")
+    url = path.format(participant_id=kits["ada"], run_id=run, form="csv", name="hf")
     let_in = {}
     for who, client in cast.items():
         status = client.request(method, url).status_code
