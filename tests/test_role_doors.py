@@ -4,6 +4,7 @@ Whoever adds a callback, a server function or a route adds one line here.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -161,7 +162,7 @@ def config(cast: dict[str, httpx.Client]) -> dict[str, Any]:
 
 
 def test_every_gradio_function_is_declared(config):
-    assert {one["api_name"] for one in config["dependencies"]} == set(FUNCTIONS), (
+    assert {_function(one) for one in config["dependencies"]} == set(FUNCTIONS), (
         "declare it in FUNCTIONS above"
     )
 
@@ -192,7 +193,7 @@ def test_a_session_opens_no_door_of_the_rest_interface(cast):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_runs_for_whom_the_table_says(cast, config, name):
-    calls = [one for one in config["dependencies"] if one["api_name"] == name]
+    calls = [one for one in config["dependencies"] if _function(one) == name]
     for call in calls:
         let_in = {who: _runs(client, call) for who, client in cast.items()}
         assert let_in == {who: role >= FUNCTIONS[name] for who, role in CAST.items()}
@@ -306,10 +307,14 @@ def _runs(client: httpx.Client, call: dict[str, Any]) -> bool:
     raise AssertionError("the queue said nothing")
 
 
+def _function(call: dict[str, Any]) -> str:
+    """Gradio numbers functions of one name: on_grown, on_grown_1."""
+    return re.sub(r"_\d+$", "", call["api_name"])
+
+
 def _is_refused_callback(output: dict[str, Any]) -> bool:
     if "error" in output:
-        assert "may do this" in str(output["error"]), output
-        return True
+        return "may do this" in str(output["error"])  # any other came from behind the door
     data = output["data"]  # a quiet one answers nothing at all
     return bool(data) and all(one in _NOTHING for one in data)
 
