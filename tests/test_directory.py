@@ -280,5 +280,5 @@ def test_the_number_of_partitions_changes_only_while_nobody_owns_one(app):
     use = app.directory.page(ADMIN, Query()).partitions
     assert (use.total, use.assigned, use.lowest_free) == (2, 1, 1)
     with app.database.read() as session:
-        entry = session.query(AuditEntry).where(AuditEntry.action == "option.change").one()
+        entry = session.query(AuditEntry).where(AuditEntry.action == "partitions.change").one()
     assert (entry.before, entry.after) == ({"total": 40}, {"total": 2})

@@ -70,7 +70,10 @@ class Options:
                     f"partitions. Revoke them first, or start the run with {use.total} partitions."
                 )
             session.merge(Option(name=_PARTITIONS, value=str(total)))
-            _note(session, by, _PARTITIONS, use.total, total)
+            before, after = {"total": use.total}, {"total": total}
+            record(
+                session, by, "partitions.change", "option:partitions", before=before, after=after
+            )
 
     def superlink_port(self) -> int:
         """The loopback port of the SuperLink that should be up, 0 when none should."""
