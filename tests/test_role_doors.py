@@ -42,13 +42,17 @@ FUNCTIONS: dict[str, Role] = {  # Gradio callbacks, by the name of the Python fu
     "on_stop": ADMINS,
     "on_decide": ADMINS,
     "on_change_role": ADMINS,
+    "on_note": ADMINS,
+    "on_partitions": ADMINS,
+    "on_try_again": ADMINS,
 }
 READERS: dict[str, Role] = {  # server functions of our parts: "name", or "elem_id.name" to differ
     "snapshot": ANYONE,
     "tail": RESEARCHER,
     "search": RESEARCHER,
     "runs": PARTICIPANT,
-    "participants": ADMINS,
+    "people": ADMINS,
+    "person": ADMINS,
     "accounts": ADMINS,
     "mails": ADMINS,
     "stand": ANYONE,  # one's own; a stranger learns how to sign in
@@ -62,6 +66,7 @@ READERS: dict[str, Role] = {  # server functions of our parts: "name", or "elem_
 ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else that decides
     "GET /healthz": ANYONE,  # a word about the SuperLink
     "POST /api/v1/join": ANYONE,  # the one-time token decides
+    "POST /api/v1/join/report": ANYONE,  # likewise
     "GET /download/kit/{participant_id}": OWNER,
     "GET /login": ANYONE,
     "GET /login/callback": ANYONE,  # the state kept by the browser decides
