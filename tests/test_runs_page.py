@@ -1,7 +1,5 @@
 """The Runs page in a real browser: form, queue, waiting card, history, one run, links."""
 
-import re
-
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
@@ -104,7 +102,7 @@ def test_a_preset_fills_the_form_again(page, federation):
     page.reload()
     expect(page.locator("#run-deploy")).to_be_enabled(timeout=30 * SECOND)
     choose(page, "message_app")
-    page.locator("#run-preset").select_option(label=re.compile("seven"))
+    page.locator("#run-preset").select_option(label="seven (local admin)")
     expect(page.locator("#config-size")).to_have_value("7")
     page.get_by_text("The command", exact=True).click()
     expect(page.locator("#run-command")).to_contain_text("size=7", timeout=20 * SECOND)

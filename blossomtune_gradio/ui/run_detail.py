@@ -16,7 +16,7 @@ from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
 from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.run_form import Readers
-from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row, without_names
+from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row
 
 
 def build_run_detail(app: Application, guard: Guard) -> None:
@@ -32,20 +32,15 @@ def _readers(app: Application, guard: Guard) -> Readers:
     @guard.server_function(Role.RESEARCHER)  # causes, waits and sites name others
     def detail(asked: object, user: User) -> dict[str, Any]:
         run = app.runs.get(sent.number(asked, "id"), user)
-        may = user.role >= Role.RESEARCHER
-        wait = app.runs.wait(run, user) if may else None
-        events = app.history.events(run.id, user) if may else []
-        sites = app.history.sites(run.id, user) if may else []
-        shown = detail_row(run, _defaults(app, run.app))
+        wait = app.runs.wait(run, user)
         return {
-            **(shown if may else without_names(shown)),
+            **detail_row(run, _defaults(app, run.app)),
             "wait": wait.to_json() if wait else None,
-            "events": [event_row(event) for event in events],
-            "sites": [site_row(site) for site in sites],
+            "events": [event_row(event) for event in app.history.events(run.id, user)],
+            "sites": [site_row(site) for site in app.history.sites(run.id, user)],
             "points": app.metrics.count(run.id),
-            "watched": may and app.alerts.watches(run.id, user),
-            "can_act": may,
-            "can_delete": may and (user.role >= Role.ADMIN or run.created_by == user.id),
+            "watched": app.alerts.watches(run.id, user),
+            "can_delete": user.role >= Role.ADMIN or run.created_by == user.id,
             "now": right_now(),
         }
 

@@ -11,7 +11,7 @@ from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.rows import right_now
-from blossomtune_gradio.ui.run_rows import open_row, run_row, without_names
+from blossomtune_gradio.ui.run_rows import open_row, run_row
 
 _PAGE = 25
 
@@ -23,12 +23,8 @@ def build_queue(app: Application, guard: Guard) -> None:
     def queue(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         runs = [*((run, 0) for run in app.runs.active(user))]
         runs += [(run, place) for place, run in enumerate(app.runs.queue(user), start=1)]
-        may = user.role >= Role.RESEARCHER
-        rows = [
-            open_row(run, place, app.runs.wait(run, user) if may else None) for run, place in runs
-        ]
-        rows = rows if may else [without_names(row) for row in rows]
-        return {"rows": rows, "now": right_now(), "slots": app.settings.run_slots, "can_act": may}
+        rows = [open_row(run, place, app.runs.wait(run, user)) for run, place in runs]
+        return {"rows": rows, "now": right_now(), "slots": app.settings.run_slots}
 
     @guard.server_function(Role.RESEARCHER)
     def halt(asked: object, user: User) -> dict[str, Any]:
@@ -58,9 +54,8 @@ def build_history(app: Application, guard: Guard) -> None:
         )
         offset = max(0, offset) if type(offset) is int else 0
         found, total = app.history.search(what, user, offset, _PAGE)
-        rows = [run_row(run) for run in found]
         return {
-            "rows": rows if user.role >= Role.RESEARCHER else [without_names(row) for row in rows],
+            "rows": [run_row(run) for run in found],
             "total": total,
             "offset": offset,
             "page": _PAGE,

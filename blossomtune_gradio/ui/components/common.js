@@ -112,7 +112,7 @@ const each = (parent, items, key, create, fill) => {
 // The Runs page shows one run when its address names one: ?run=ID, with &line=OFFSET of a log line.
 const inAddress = (name) => Number(new URLSearchParams(location.search).get(name)) || 0;
 const goTo = (query) => {
-  history.pushState(null, "", query ? `?${query}` : location.pathname);
+  history.pushState(null, "", location.pathname + (query ? `?${query}` : "")); // there is a <base>
   document.dispatchEvent(new CustomEvent("blossom:address"));
 };
 const onAddress = (hear) => {

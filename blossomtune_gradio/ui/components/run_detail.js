@@ -79,8 +79,6 @@ const draw = (one) => {
   light(find("state"), one.tone, one.status);
   put(find("about"), `${one.app}  ·  deployed by ${one.by || "?"} ${ago(one.created, one.now)}`);
   each(find("tags"), one.tags, (tag) => tag, () => make("span", "bt-tag"), put);
-  show(find("actions"), one.can_act);
-  show(find("marks").closest("details"), one.can_act);
   show(find("halt"), !one.over);
   show(find("delete"), one.over && one.can_delete && find("confirm").hidden);
   find("again").href = `runs?again=${one.id}`;

@@ -1,5 +1,4 @@
 let now = null;
-let mayAct = false;
 const say = (answer) => {
   const text = answer?.error ?? answer?.text ?? SILENT;
   find("said").dataset.tone = answer?.text ? "good" : "bad";
@@ -40,7 +39,6 @@ const fill = (row, run) => {
   const since = run.started ? `for ${span(seconds(run.started, now))}` : `deployed ${ago(run.created, now)}`;
   put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, since].filter(Boolean).join("  ·  "));
   const [up, down, stop] = buttons.children;
-  show(buttons, mayAct);
   show(up, run.place > 1);
   show(down, run.place > 0);
   put(stop, run.place ? "Cancel" : run.stopping ? "Stopping…" : "Stop");
@@ -51,7 +49,6 @@ const turn = poll(async () => {
   const answer = await ask("queue");
   if (!answer?.rows) return;
   now = answer.now;
-  mayAct = answer.can_act;
   each(find("rows"), answer.rows, (run) => run.id, create, fill);
   show(find("empty"), answer.rows.length === 0);
   const waiting = answer.rows.filter((run) => run.place).length;
