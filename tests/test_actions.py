@@ -21,7 +21,18 @@ ACTIONS: dict[str, str | tuple[tuple[str, str], ...]] = {
     "on_grown": (("get /runs/{run_id}/metrics", "run show"),),
     "tail": (("get /logs/{source}", "log"), ("get /runs/{run_id}/log", "run log")),
     "search": (("get /logs/{source}", "log"),),
+    # Join
+    "stand": ONE_PERSON,
+    "ask": ONE_PERSON,
+    "confirm": ONE_PERSON,
+    "resend": ONE_PERSON,
+    "withdraw": ONE_PERSON,
+    "own_key": ONE_PERSON,
+    "ways": ONE_PERSON,
     # Runs
+    "apps": (("get /apps", "app list"),),
+    "app_readme": (("get /apps/{name}", "app list"),),
+    "on_make": (("post /apps", "app new"),),
     "runs": (("get /runs", "run list"),),
     "on_deploy": (("post /runs", "run start"),),
     "on_halt": (("post /runs/{run_id}/stop", "run stop"),),
@@ -31,7 +42,11 @@ ACTIONS: dict[str, str | tuple[tuple[str, str], ...]] = {
     # Admin
     "on_start": (("post /superlink/start", "superlink start"),),
     "on_stop": (("post /superlink/stop", "superlink stop"),),
-    "participants": (("get /requests", "request list"), ("get /sites", "site list")),
+    "on_note": (("put /requests/{request_id}/note", "request note"),),
+    "on_partitions": (("put /partitions", "partitions"),),
+    "on_try_again": (("post /mails/retry", "mail retry"),),
+    "person": (("get /requests/{request_id}", "request list"),),
+    "people": (("get /requests", "request list"), ("get /sites", "site list")),
     "on_decide": (
         ("post /requests/{request_id}/approve", "request approve"),
         ("post /requests/{request_id}/deny", "request deny"),
@@ -50,12 +65,13 @@ ACTIONS: dict[str, str | tuple[tuple[str, str], ...]] = {
 # What REST can do beyond that, with its verb; "" where only programs ask.
 MORE = {
     "get /me": "",
+    "get /partitions": "partitions",
+    "get /accounts": "role list",
+    "put /accounts": "role grant",
     "get /logs": "log",
     "get /superlink": "superlink status",
-    "get /requests/{request_id}": "request list",
     "post /requests/{request_id}/revoke": "site revoke",
     "post /requests/{request_id}/kit": "request kit",
-    "post /apps": "app new",
     "get /runs/{run_id}": "run show",
     "get /runs/{run_id}/events": "run show",
     "get /runs/{run_id}/sites": "run show",

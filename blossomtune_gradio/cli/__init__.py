@@ -19,6 +19,7 @@ from blossomtune_gradio.cli import (
     audit,
     backup,
     doctor,
+    roles,
     runs,
     serve,
     sites,
@@ -26,7 +27,7 @@ from blossomtune_gradio.cli import (
 )
 from blossomtune_gradio.errors import BlossomError
 
-GROUPS = (serve, apps, runs, sites, alerts, tokens, audit, backup, doctor)
+GROUPS = (serve, apps, runs, sites, roles, alerts, tokens, audit, backup, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

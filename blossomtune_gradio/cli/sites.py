@@ -22,9 +22,16 @@ def add_to(commands: Commands) -> None:
         command.set_defaults(run=_superlink, verb=verb)
         add_server(command)
     mails = commands.add_parser("mail", help="mails on their way out")
-    listing = mails.add_subparsers(required=True, metavar="VERB").add_parser("list")
+    verbs = mails.add_subparsers(required=True, metavar="VERB")
+    listing = verbs.add_parser("list")
     listing.set_defaults(run=_mails)
-    add_server(listing)
+    retry = verbs.add_parser("retry", help="try every unsent mail now")
+    retry.set_defaults(run=_retry)
+    partitions = commands.add_parser("partitions", help="number of data partitions")
+    partitions.set_defaults(run=_partitions)
+    partitions.add_argument("total", nargs="?", type=int, help="change it to this")
+    for command in (listing, retry, partitions):
+        add_server(command)
     log = commands.add_parser("log", help="newest lines of a log; without a name: their names")
     log.set_defaults(run=_log)
     log.add_argument("source", nargs="?", default="")
@@ -57,12 +64,15 @@ def _add_requests(commands: Commands) -> None:
     deny.add_argument("--reason", default="", help="the participant reads it")
     for name, command in (("approve", approve), ("deny", deny)):
         command.set_defaults(run=_decide, kind="requests", verb=name)
+    note = verbs.add_parser("note", help="a note of the admins on it")
+    note.set_defaults(run=_note)
     kit = verbs.add_parser("kit", help="a fresh kit; the one before stops working")
     kit.set_defaults(run=_kit)
     kit.add_argument("--output", type=Path, required=True, help="zip file to write")
-    for command in (approve, deny, kit):
+    for command in (approve, deny, note, kit):
         command.add_argument("id", type=int, help="number of the request")
-    for command in (listing, approve, deny, kit):
+    note.add_argument("text", help="empty takes it away")
+    for command in (listing, approve, deny, note, kit):
         add_server(command)
 
 
@@ -89,6 +99,30 @@ def _decide(arguments: argparse.Namespace) -> int:
         row = server.post(f"/{arguments.kind}/{arguments.id}/{arguments.verb}", body)
     place = f" and owns partition {row['partition']}" if approving else ""
     show(arguments, row, [f"{row['site']} is {row['status']}{place}."])
+    return 0
+
+
+def _note(arguments: argparse.Namespace) -> int:
+    with Client(arguments) as server:
+        row = server.change("PUT", f"/requests/{arguments.id}/note", {"note": arguments.text})
+    show(arguments, row, [f"The note on {row['site']} is kept."])
+    return 0
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    with Client(arguments) as server:
+        done = server.post("/mails/retry")
+    show(arguments, done, [f"{done['mails']} mails are tried again now."])
+    return 0
+
+
+def _partitions(arguments: argparse.Namespace) -> int:
+    with Client(arguments) as server:
+        if arguments.total is None:
+            found = server.get("/partitions")
+        else:
+            found = server.change("PUT", "/partitions", {"total": arguments.total})
+    show(arguments, found, [f"{found['total']} data partitions"])
     return 0
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from blossomtune_gradio import __version__
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.web.api import (
+    accounts,
     alerts,
     apps,
     audit,
@@ -46,7 +47,7 @@ _WHY = {
     502: "Flower answered something unexpected",
     503: "Flower does not answer",
 }
-ROUTERS = (apps, runs, alerts, federation, requests, logs, audit, tokens)
+ROUTERS = (apps, runs, alerts, accounts, federation, requests, logs, audit, tokens)
 
 
 def rest_api(app: Application) -> ASGIApp:

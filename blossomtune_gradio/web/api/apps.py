@@ -43,5 +43,6 @@ def _view(found: FlowerApp) -> AppView:
         components=found.components,
         api=found.api,
         bundle_hash=found.bundle_hash,
+        readme=found.readme,
         findings=[FindingView(level=f.level, sentence=f.sentence) for f in found.findings],
     )

@@ -25,12 +25,12 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.get("/logs", summary="Names of all logs")
     def sources(user: by) -> list[str]:
-        require(user, Role.PARTICIPANT, "read the logs")
+        require(user, Role.RESEARCHER, "read the logs")
         return app.logs.sources()
 
     @made.get("/logs/{source}", summary="Lines of one log from a cursor on")
     def log(source: Source, user: by, after: After = None, limit: Limit = 500) -> LogPage:
-        require(user, Role.PARTICIPANT, "read the logs")
+        require(user, Role.RESEARCHER, "read the logs")
         if source not in app.logs.sources():
             raise NotFound("There is no log of that name; /api/v1/logs lists them.")
         return log_page(app, source, after, limit)

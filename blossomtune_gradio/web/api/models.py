@@ -168,6 +168,7 @@ class AppView(BaseModel):
     components: dict[str, str]
     api: str
     bundle_hash: str
+    readme: str = Field(description="Its README as harmless HTML")
     findings: list[FindingView]
 
 
@@ -210,6 +211,34 @@ class Approval(Strict):
 class Reason(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "contract ended"}]})
     reason: str = Field("", max_length=500, description="The participant reads it")
+
+
+class Note(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "met at the workshop"}]})
+    note: str = Field(max_length=5000, description="For admins only; empty takes it away")
+
+
+class Partitions(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"total": 10}]})
+    total: int = Field(ge=1, le=100_000, description="Data partitions of the federation")
+
+
+class Retried(BaseModel):
+    mails: int = Field(description="So many are tried again now")
+
+
+class AccountView(BaseModel):
+    id: str
+    name: str
+    role: Literal["anyone", "participant", "researcher", "admin"]
+    because: list[str]
+    last_seen: datetime
+
+
+class RoleChange(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "hf:1", "researcher": True}]})
+    id: str = Field(min_length=1, max_length=300, description="provider:subject")
+    researcher: bool = Field(description="Grant it, or take back what was granted")
 
 
 class ProcessView(BaseModel):

@@ -9,7 +9,16 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
 from blossomtune_gradio.store.models import Participant, ParticipantStatus
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import Approval, Id, Limit, MailView, Reason, RequestView
+from blossomtune_gradio.web.api.models import (
+    Approval,
+    Id,
+    Limit,
+    MailView,
+    Note,
+    Reason,
+    RequestView,
+    Retried,
+)
 
 _Status = Literal["requested", "confirmed", "approved", "denied", "revoked", "withdrawn"]
 _ZIP: dict[int | str, dict[str, Any]] = {
@@ -57,6 +66,14 @@ def router(app: Application, caller: Caller) -> APIRouter:
             media_type="application/zip",
             headers={"Cache-Control": "no-store"},
         )
+
+    @made.put("/requests/{request_id}/note", summary="A note of the admins on it")
+    def note(request_id: Id, body: Note, user: by) -> RequestView:
+        return request_view(app.directory.set_note(user, request_id, body.note))
+
+    @made.post("/mails/retry", summary="Try every unsent mail now")
+    def retry(user: by) -> Retried:
+        return Retried(mails=app.outbox.try_again(user))
 
     @made.get("/mails", summary="The newest mails of the outbox")
     def mails(user: by, limit: Limit = 50) -> list[MailView]:

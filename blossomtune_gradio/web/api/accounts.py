@@ -1,0 +1,49 @@
+"""Accounts and their roles, and the number of data partitions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.services.accounts import KnownAccount
+from blossomtune_gradio.web.api.caller import Caller
+from blossomtune_gradio.web.api.models import AccountView, Partitions, RoleChange, Word
+
+
+def router(app: Application, caller: Caller) -> APIRouter:
+    """`/accounts`, `/partitions`."""
+    made = APIRouter(tags=["accounts"])
+    by = Annotated[User, Depends(caller)]
+
+    @made.get("/accounts", summary="Everybody who signed in, with their role")
+    def accounts(user: by, text: Word = "") -> list[AccountView]:
+        return [_view(known) for known in app.accounts.accounts(user, text)]
+
+    @made.put("/accounts", summary="Make somebody a researcher, or take it back")
+    def change(body: RoleChange, user: by) -> AccountView:
+        if body.researcher:
+            return _view(app.accounts.grant_researcher(body.id, user))
+        return _view(app.accounts.take_researcher(body.id, user))
+
+    @made.get("/partitions", summary="Number of data partitions")
+    def partitions(user: by) -> Partitions:
+        require(user, Role.PARTICIPANT, "see the partitions")
+        return Partitions(total=app.options.partitions())
+
+    @made.put("/partitions", summary="Change it, while no site is approved")
+    def set_partitions(body: Partitions, user: by) -> Partitions:
+        app.options.set_partitions(body.total, user)
+        return Partitions(total=app.options.partitions())
+
+    return made
+
+
+def _view(known: KnownAccount) -> AccountView:
+    return AccountView(
+        id=known.id,
+        name=known.name or known.username,
+        role=known.role.name.lower(),  # type: ignore[arg-type]
+        because=list(known.because),
+        last_seen=known.last_seen,
+    )
