@@ -1,9 +1,9 @@
 """Deadlines of a run: how long it may wait for sites, and how long a round may take.
 
 `for_waiting` and `for_round` look at the row and say what has to happen now; the caller does it.
-Going on with fewer sites is only possible before a site was asked for anything, and only where the app has a
-setting for the number of sites it waits for: a ServerApp cannot be told anything once it runs, so
-it is stopped and submitted again with the smaller number. Pure.
+Going on with fewer sites is only possible before a site was asked for anything, and only where the
+app has a setting for the number of sites it waits for: a ServerApp cannot be told anything once it
+runs, so it is stopped and submitted again with the smaller number. Pure.
 """
 
 from __future__ import annotations
