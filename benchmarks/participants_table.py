@@ -74,9 +74,9 @@ def actions(page: Page) -> dict[str, float]:
     box = page.locator("#people-search")
     seconds = {
         "search": timed(
-            lambda: box.fill("hospital 17"),
+            lambda: box.fill("hospital17."),
             page,
-            "(rows => rows.length && rows.every(row => row.textContent.includes('Hospital 17')))"
+            "(rows => rows.length && rows.every(row => row.textContent.includes('hospital17.')))"
             "([...document.querySelectorAll('#participants tbody tr')])",
         )
     }

@@ -21,7 +21,7 @@ from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.accounts import AccountService
-from blossomtune_gradio.services.alerts import AlertService, SiteWatch
+from blossomtune_gradio.services.alerts import AlertService
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.decisions import Decisions
@@ -105,6 +105,10 @@ class Application:
             self._wake,
             self.audit,
         )
+        self.webhooks = WebhookService(
+            self.database, self.logs, AddressGuard(settings.webhook_networks)
+        )
+        self.alerts = AlertService(self.database, self.outbox, self.webhooks)
         self.traffic = Traffic()
         self.sites = SiteService(
             self.database,
@@ -113,12 +117,8 @@ class Application:
             self.outbox,
             self.traffic,
             timedelta(minutes=settings.site_lost_minutes),
+            self.alerts.site_lost,
         )
-        self.webhooks = WebhookService(
-            self.database, self.logs, AddressGuard(settings.webhook_networks)
-        )
-        self.alerts = AlertService(self.database, self.outbox, self.webhooks)
-        self._site_watch = SiteWatch(self.database, self.sites, self.alerts, self.logs)
         book = RunBook(self.database, self.logs, self.alerts)
         self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
         self.runs = RunService(book, self.options, self.apps, self._runner)
@@ -127,9 +127,9 @@ class Application:
         self.participants = ParticipantService(
             self.database, settings, self.options, self.outbox, self._wake
         )
-        self.tokens = TokenService(self.database)
         self.decisions = Decisions(self.participants)
         self.directory = Directory(self.database, self.options, self.sites)
+        self.tokens = TokenService(self.database)
         self.kits = KitService(
             self.database,
             settings,
@@ -148,11 +148,10 @@ class Application:
         self.federation.open()
         self.sites.open()
         self._runner.open()
-        self._site_watch.open()
-        self.webhooks.open()
         self.mailer.open()
         if warning := self.mail_warning:
             self._tell(f"WARNING: {warning}")
+        self.webhooks.open()
 
     def close(self, leave_running: bool = False) -> None:
         """End what was started here, or leave the child programs for the next start.
@@ -168,27 +167,12 @@ class Application:
             last.callback(self.federation.close, leave_running)
             last.callback(self.sites.close)
             last.callback(self.webhooks.close)
-            last.callback(self._site_watch.close)
             last.callback(self._runner.close)
             last.callback(self.mailer.close)
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""
         return f"{self.settings.fleet_name}:{self.fleet_port}"
-
-    def _run_tools(self, book: RunBook, environment: Mapping[str, str]) -> Tools:
-        return Tools(
-            book=book,
-            apps=self.apps,
-            federation=self.federation,
-            metrics=self.metrics,
-            logs=self.logs,
-            sites=self.sites,
-            box=MessageBox(self.federation.home / "superlink.db"),
-            environment=environment,
-            folder=self.settings.data_dir / "runs",
-            records=self.settings.data_dir / "processes",
-        )
 
     @property
     def mail_warning(self) -> str:
@@ -205,6 +189,20 @@ class Application:
 
     def _tell(self, sentence: str) -> None:
         self.logs.append("blossomtune", [sentence])
+
+    def _run_tools(self, book: RunBook, environment: Mapping[str, str]) -> Tools:
+        return Tools(
+            book=book,
+            apps=self.apps,
+            federation=self.federation,
+            metrics=self.metrics,
+            logs=self.logs,
+            sites=self.sites,
+            box=MessageBox(self.federation.home / "superlink.db"),
+            environment=environment,
+            folder=self.settings.data_dir / "runs",
+            records=self.settings.data_dir / "processes",
+        )
 
     def _wake(self) -> None:
         """Something changed that others may wait for."""

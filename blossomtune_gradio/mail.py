@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, localtime, parseaddr
+from email.utils import format_datetime, localtime
 from threading import Event, Timer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -110,10 +110,12 @@ def parse_sender(text: str) -> Address:
     Raises:
         SettingsError: this is not one address.
     """
-    name, address = parseaddr(text)
     try:
-        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False)
-        return Address(display_name=name, addr_spec=valid.ascii_email or address)
+        valid = validate_email(
+            text.strip(), check_deliverability=False, allow_smtputf8=False, allow_display_name=True
+        )
+        address = valid.ascii_email or valid.normalized
+        return Address(display_name=plain(valid.display_name or ""), addr_spec=address)
     except (EmailNotValidError, ValueError):
         raise SettingsError(
             f"{_FROM} must name one sender, like fl@example.org or "

@@ -33,7 +33,7 @@ def issuer() -> Iterator[OidcProvider]:
 
 
 @pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory, issuer: OidcProvider) -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory, issuer: OidcProvider) -> Iterator[Browser]:
     """A browser for which this machine is the Space, and huggingface.co a page that frames it."""
     folder = tmp_path_factory.mktemp("space")
     variables = space_variables(folder, issuer, BLOSSOMTUNE_ADMINS="hf:boss")
@@ -49,10 +49,10 @@ def space(tmp_path_factory: pytest.TempPathFactory, issuer: OidcProvider) -> Ite
                 f"--host-resolver-rules=MAP {SPACE} 127.0.0.1:{here.port},"
                 f"MAP {HUB} 127.0.0.1:{hub.port}",
                 "--test-third-party-cookie-phaseout",
-            ) as browser,
+            ) as made,
         ):
             app.open()
-            yield browser
+            yield made
     finally:
         app.close()
 
@@ -76,14 +76,8 @@ def federation(
         yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
-
-
-def test_as_on_a_space_somebody_signs_in_works_and_signs_out(space):
-    context = space.new_context(ignore_https_errors=True)
+def test_as_on_a_space_somebody_signs_in_works_and_signs_out(browser):
+    context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
     page.goto(f"https://{SPACE}/admin")
     expect(page.locator("#refused-why")).to_contain_text("for an admin", timeout=PATIENCE)
@@ -100,8 +94,8 @@ def test_as_on_a_space_somebody_signs_in_works_and_signs_out(space):
     context.close()
 
 
-def test_in_the_frame_of_a_space_the_page_offers_a_tab_of_its_own(space):
-    context = space.new_context(ignore_https_errors=True)
+def test_in_the_frame_of_a_space_the_page_offers_a_tab_of_its_own(browser):
+    context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
     page.goto(f"https://{HUB}/")
     link = page.frame_locator("iframe").locator("#sign-in")
@@ -125,7 +119,7 @@ def test_self_hosted_each_chooses_their_provider_and_sees_their_pages(browser, f
     watched = Watched(page, url)
     expect(page.locator("#account-name")).to_have_text("zoe", timeout=PATIENCE)
     shown = page.locator(".bt-nav a").locator("visible=true")
-    expect(shown).to_have_text(["Live", "Join", "Runs"])
+    expect(shown).to_have_text(["Live", "Join"])
     expect(page.locator("#log-card")).to_be_hidden()
     page.goto(f"{url}/admin")
     expect(page.locator("#refused-why")).to_contain_text("zoe, participant", timeout=PATIENCE)

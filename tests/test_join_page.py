@@ -386,7 +386,7 @@ def test_the_machines_checks_and_a_key_of_ones_own(page, federation, tmp_path):
     page.locator("#own-key-send").click()
     expect(page.locator("#own-key-said")).to_have_attribute("data-tone", "bad", **SHOWN)
     expect(page.locator("#own-key-text")).to_have_value("not a key")
-    expect(page.locator("#way-own-key")).to_contain_text("BEGIN CERTIFICATE")
+    expect(page.locator("#way-own-key")).to_contain_text("--auth-supernode-private-key site.key")
     page.locator("#own-key-text").fill(public_key_line(tmp_path / "site.key"))
     page.locator("#own-key-send").click()
     expect(page.locator("#own-key-said")).to_contain_text("knows your key", **SHOWN)

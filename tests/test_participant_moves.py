@@ -31,7 +31,7 @@ from blossomtune_gradio.store.models import (
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from tests.people import ADMIN, person
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NAMES = [f"p{number}" for number in range(6)]
 PARTITIONS, MOST = 3, 5
 _CODE = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")

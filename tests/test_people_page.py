@@ -114,6 +114,10 @@ def test_search_filter_sort_and_pages(page):
 
 
 def test_a_selection_is_kept_across_pages_and_approved_at_once(page, app):
+    page.locator("#choose-all").check()
+    expect(page.locator("#people-selected")).to_have_text("25 selected")
+    page.locator("#choose-all").uncheck()
+    expect(page.locator("#people-bulk")).to_be_hidden()
     chosen = []
     for step in range(2):
         for index in range(2):

@@ -376,7 +376,7 @@ def a_revoked_site(machine: Machine) -> None:
     machine.app.kits.join(site.token, existing_key(site))
     machine.app.participants.revoke(machine.participant.id, by=ADMIN, reason="contract ended")
     machine.expected = {
-        "token": r"was revoked by an admin on \S+\. Reason: contract ended Fix: Ask the admin"
+        "token": r"was revoked by an admin on \S+\. Reason: contract ended\. Fix: Ask the admin"
     }
 
 

@@ -41,7 +41,7 @@ def records(database):
         session.add(row)
         session.flush()
         session.add(NodeKey(fingerprint="f", participant_id=row.id, pem="p", node_id="5"))
-    return SiteRecords(database, Outbox(database), Traffic(), LOST_AFTER)
+    return SiteRecords(database, Outbox(database), Traffic(), LOST_AFTER, lambda *_: None)
 
 
 def look(records: SiteRecords, database, status: str, away: timedelta, answers: timedelta) -> None:
@@ -104,7 +104,7 @@ def test_traffic_is_added_to_what_was_written_before(database):
         session.add(row)
         session.flush()
         session.add(NodeKey(fingerprint="f", participant_id=row.id, pem="p", node_id="5"))
-    records = SiteRecords(database, Outbox(database), traffic, LOST_AFTER)
+    records = SiteRecords(database, Outbox(database), traffic, LOST_AFTER, lambda *_: None)
     for _ in range(2):
         traffic.add(b"cA==", 10, 300)  # base64 of "p"
         traffic.add(b"no base64!", 1, 1)

@@ -8,7 +8,7 @@ middle of it may keep its first records; who must not lose a line gives each tex
 import heapq
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
@@ -110,6 +110,14 @@ class LogStore:
         start = before[-1].offset if before else 0
         after = self._use(source).after(start, max(1, limit // 2), 0)[1]
         return [*before, *after]
+
+    def all_lines(self, source: str) -> Iterator[str]:
+        """Every line as text, "time level text"; a log that is not there has none."""
+        cursor, more = {source: 0}, source in self.sources()
+        while more:
+            page = self.since(cursor, [source], limit=1000)
+            yield "".join(f"{line.time} {line.level:<8} {line.text}\n" for line in page.lines)
+            cursor, more = page.cursor, page.more
 
     def remove(self, source: str) -> None:
         """Delete a log for ever. One that is not there is fine. Raises OSError, InvalidInput."""

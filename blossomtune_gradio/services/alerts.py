@@ -9,26 +9,22 @@ one is taken.
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import InvalidInput, NotFound
-from blossomtune_gradio.identity import SYSTEM, Role, User, require
-from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.sites import Site, SiteService
 from blossomtune_gradio.services.verdict import Cause
 from blossomtune_gradio.services.webhooks import WebhookService
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AlertKind, AlertWish, Run, RunStatus, RunWatch
 
 _ADDRESS = re.compile(r"[^\s@,;<>]{1,64}@[^\s@,;<>]{1,190}\.?[^\s@,;<>]{1,60}")
-_EVERY = 3.0  # seconds between two looks at the sites
-_GONE = ("offline",)
 
 
 class AlertService:
@@ -94,14 +90,16 @@ class AlertService:
         """Tell that a run has been waiting for a while."""
         self._tell(session, AlertKind.RUN_WAITING, run, sentence)
 
-    def site_lost(self, session: Session, site: Site) -> None:
-        """Tell that a site that was online is not any more."""
+    def site_lost(self, session: Session, site: str, last_seen: datetime, minutes: int) -> None:
+        """Tell that a site that was online has been away for so long."""
         kind = AlertKind.SITE_LOST
-        seen = site.last_seen.isoformat(timespec="seconds") if site.last_seen else ""
+        seen = last_seen.isoformat(timespec="seconds")
         for wish in session.scalars(select(AlertWish)):
             if kind.value in wish.kinds:
-                self._outbox.put(session, kind.value, wish.email, site=site.name, last_seen=seen)
-        payload = {"site": {"name": site.name, "partition": site.partition_id, "last_seen": seen}}
+                self._outbox.put(
+                    session, kind.value, wish.email, site=site, minutes=minutes, last_seen=seen
+                )
+        payload = {"site": {"name": site, "last_seen": seen, "minutes": minutes}}
         self._webhooks.queue(session, kind.value, payload)
 
     def _tell(self, session: Session, kind: AlertKind, run: Run, sentence: str = "") -> None:
@@ -125,45 +123,6 @@ class AlertService:
         watching = select(RunWatch).where(RunWatch.run_id == run_id)
         found |= {watch.user_id: watch.email for watch in session.scalars(watching)}
         return sorted(set(found.values()))
-
-
-class SiteWatch:
-    """Notices that a site that was online has gone."""
-
-    def __init__(
-        self, database: Database, sites: SiteService, alerts: AlertService, logs: LogStore
-    ) -> None:
-        self._database, self._sites, self._alerts, self._logs = database, sites, alerts, logs
-        self._online: set[int] = set()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="site-watch", daemon=True)
-
-    def open(self) -> None:
-        """Start watching."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
-
-    def look(self, sites: Sequence[Site]) -> list[Site]:
-        """The sites that were online at the last look and are offline now; tells of each."""
-        gone = [s for s in sites if s.participant_id in self._online and s.presence in _GONE]
-        self._online = {s.participant_id for s in sites if s.presence == "online"}
-        for site in gone:
-            with self._database.write() as session:
-                self._alerts.site_lost(session, site)
-        return gone
-
-    def _serve(self) -> None:
-        while not self._ending.wait(_EVERY):
-            try:
-                for site in self.look(self._sites.sites(SYSTEM)):
-                    self._logs.append("blossomtune", [f"WARNING: {site.name} is offline."])
-            except Exception as error:  # noqa: BLE001 - the watch must outlive any surprise
-                self._logs.append("blossomtune", [f"ERROR: Watching sites stumbled: {error!r}"])
 
 
 def _address(by: User, typed: str) -> str:

@@ -55,6 +55,7 @@ class RunFollower:
         self.run_id, self._flower_id = run.id, int(run.flower_run_id or 0)
         self._book, self._federation, self._metrics = book, federation, metrics
         self._watcher, self._ending = watcher, ending
+        watcher.begin()
         self._ledger = SiteLedger(book.database, run.id)
         self._parser, self._tally = RoundParser(), Tally()
         self._log = RunLog(logs, source_of(run.id))
@@ -72,7 +73,14 @@ class RunFollower:
                 run = self._book.get(self.run_id)
                 if self._watcher.goes_on(run):
                     return None
-                return judged(fact, self._tally, wish_of(run))
+                return judged(
+                    fact,
+                    self._tally,
+                    wish_of(run),
+                    self._ledger.who,
+                    run.min_sites,
+                    self._book.incidents(run),
+                )
             self._ending.wait(_PAUSE)
         return None
 
@@ -128,9 +136,9 @@ class RunFollower:
             self._tally.hear(line)
             for event in self._parser.feed(line):
                 self._tally.add(event)
-                self._watcher.hear(event)
                 points += _points(event)
                 if not again:
+                    self._watcher.hear(event)
                     self._act(event)
         if points:
             self._metrics.record(self.run_id, points)
@@ -138,14 +146,14 @@ class RunFollower:
     def _act(self, event: Event) -> None:
         if isinstance(event, RoundStarted):
             self._note_round(event.round, event.total)
-        elif isinstance(event, Point) and not event.site and event.round > self._parser.round:
+        elif isinstance(event, Point) and not self._parser.round and not event.site:
             self._note_round(event.round, None)  # an app that prints points but no rounds
         elif isinstance(event, ErrorReply):
             self._ledger.failed(event, self._parser.round)
 
     def _note_round(self, number: int, total: int | None) -> None:
         with self._book.change(self.run_id) as (session, run):
-            if run.round != number:
+            if run.round < number:
                 run.round, run.round_began_at = number, now()
                 timeline.note(session, self.run_id, "round", f"Round {number} begins.")
             run.rounds = total or run.rounds

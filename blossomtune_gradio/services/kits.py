@@ -163,6 +163,10 @@ class KitService:
         self._on_change()
         return key
 
+    def ca_certificate(self) -> bytes:
+        """The certificate (PEM) that sites check the TLS listener against. Public."""
+        return self._credentials.ca_cert.read_bytes()
+
     def ways(self, participant_id: int, by: User) -> Mapping[str, str]:
         """Texts for the page: how this site can be run. See `kit_files.ways` for the names."""
         with self._database.read() as session:
@@ -237,7 +241,7 @@ def _refusal(session: Session, known: NodeKey | None) -> BlossomError:
     if owner is None or owner.status is ParticipantStatus.APPROVED:
         return TokenRefused("This token is not valid (any more). Get a new kit.")
     when = f"{owner.changed_at:%F}"
-    why = f" Reason: {owner.reason}" if owner.reason else ""
+    why = f" Reason: {owner.reason.rstrip('.')}." if owner.reason else ""
     if owner.status is ParticipantStatus.WITHDRAWN:
         return NotAllowed(f"{owner.site} withdrew from the federation on {when}. Ask for access.")
     if owner.status is ParticipantStatus.DENIED:

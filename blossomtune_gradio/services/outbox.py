@@ -80,7 +80,8 @@ class Outbox:
             update(Mail)
             .where(Mail.kind == "code", Mail.recipient == recipient)
             .where(Mail.status_word.in_(_UNSENT))
-            .values(status_word=MailStatus.DROPPED.value, next_try_at=None)
+            .values(status_word=MailStatus.DROPPED.value, next_try_at=None),
+            execution_options={"synchronize_session": False},  # nobody holds them
         )
 
     def newest(self, by: User, limit: int = 50) -> list[Mail]:

@@ -16,9 +16,9 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services import timeline
 from blossomtune_gradio.services.alerts import AlertService
 from blossomtune_gradio.services.audit import record
-from blossomtune_gradio.services.verdict import StopWish, Verdict
+from blossomtune_gradio.services.verdict import Incident, StopWish, Verdict
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import Run, RunStatus, now
+from blossomtune_gradio.store.models import AuditEntry, Run, RunStatus, now
 
 ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
 
@@ -41,6 +41,21 @@ class RunBook:
     def active(self) -> list[Run]:
         """Runs that Flower has, or is being given."""
         return self._in(*ACTIVE)
+
+    def incidents(self, run: Run) -> list[Incident]:
+        """Which programs of ours ended by themselves since the run began, oldest first."""
+        query = (
+            select(AuditEntry)
+            .where(AuditEntry.action == "process.exit", AuditEntry.at >= run.created_at)
+            .order_by(AuditEntry.id)
+        )
+        with self.database.read() as session:
+            entries = list(session.scalars(query))
+        return [
+            Incident(e.target_name, f"{e.at:%H:%M:%S} UTC: {e.after.get('reason', '')}")
+            for e in entries
+            if e.target_name in ("superlink", "executor")
+        ]
 
     @contextmanager
     def change(self, run_id: int) -> Iterator[tuple[Session, Run]]:
@@ -72,7 +87,9 @@ class RunBook:
         with self.change(run_id) as (session, run):
             if run.status.is_end:
                 return
-            run.move_to(verdict.status, verdict.cause, verdict.code, verdict.evidence)
+            run.move_to(
+                verdict.status, verdict.cause, verdict.code, verdict.evidence, verdict.advice
+            )
             said = f" {verdict.cause}" if verdict.cause else ""
             timeline.note(session, run_id, "end", f"{verdict.status.capitalize()}.{said}")
             record(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from blossomtune_gradio.flower.diagnosis import Who
 from blossomtune_gradio.flower.messages import SiteMessage
 from blossomtune_gradio.flower.round_log import ErrorReply
 from blossomtune_gradio.services import timeline
@@ -19,6 +20,7 @@ from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import RunSite, now
 
 _LONGEST = 2000  # characters of an error that are kept
+LOST = 1  # the node id of the SuperLink itself
 
 
 class SiteLedger:
@@ -59,6 +61,15 @@ class SiteLedger:
             row.last_round = max(row.last_round, round_number)
             timeline.note(session, self._run_id, "site", f"{row.name} failed: {reply.reason[:300]}")
             return row.name
+
+    def who(self, node_id: int) -> Who:
+        """The site behind a node id in an error reply. Node 1 speaks for one that was lost."""
+        rows = self.rows()
+        names = [row.name for row in rows if row.node_id == str(node_id)]
+        if node_id == LOST:
+            names = [row.name for row in rows if row.answered < row.asked or _lost(row)]
+        name = " or ".join(names) or "A site"
+        return Who(name, f"at {name}" if names else "there")
 
     def rows(self) -> list[RunSite]:
         """By partition."""
@@ -102,3 +113,7 @@ class SiteLedger:
         row.open_messages = sorted(still_open)
         row.open_since = min((m.asked_at for m in unanswered), default=None)
         row.last_round, row.last_at = max(row.last_round, round_number), now()
+
+
+def _lost(row: RunSite) -> bool:
+    return "unavailable" in row.last_error.lower()

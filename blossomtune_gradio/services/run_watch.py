@@ -29,6 +29,10 @@ class RunWatcher:
         self._waiting: Waiting | None = None
         self._told = False
 
+    def begin(self) -> None:
+        """A new follower begins: what was waited for before is heard again if it is still so."""
+        self._waiting = None
+
     def hear(self, event: Event) -> None:
         """A line of the run's log said that it waits, or something else that ends the wait."""
         self._waiting = event if isinstance(event, Waiting) else None
@@ -63,7 +67,8 @@ class RunWatcher:
         return run.stop_reason == AGAIN and not run.stop_asked_by
 
     def _waits(self, run: Run, wait: Wait) -> None:
-        self._book.waits(self._run_id, wait.sentence)
+        if run.waiting_since is None:
+            self._book.waits(self._run_id, wait.sentence)
         self._told = tell_of_wait(self._book, run, wait, self._told)
         what = for_waiting(run, len(self._online()), wait.sentence)
         if isinstance(what, GoOn):

@@ -70,6 +70,8 @@ class Runner:
         if run.status is not RunStatus.QUEUED:
             worker = self._workers.get(run.id)
             return worker.watcher.wait(run) if worker else None
+        if run.waiting_since is not None and run.min_sites > self._online():
+            return self._wait_for_sites(run)
         active = self._book.active()
         if len(active) >= self.slots:
             ahead = sum(one.position < run.position for one in self._book.queued())
@@ -102,9 +104,10 @@ class Runner:
         if not self._tools.federation.running:
             return
         for run in self._book.queued():
-            if len(self._workers) >= self.slots or self._ending.is_set():
-                return
-            if self._may_begin(run) and self._book.submitted(run.id):
+            is_free = len(self._workers) < self.slots and not self._ending.is_set()
+            if not is_free and run.waiting_since is None:
+                continue  # its deadline has not begun
+            if self._may_begin(run) and is_free and self._book.submitted(run.id):
                 self._held.pop(run.id, None)
                 self._employ(run)
 
@@ -120,7 +123,8 @@ class Runner:
             return True
         wait = self._wait_for_sites(run)
         held = self._held.setdefault(run.id, _Held())
-        self._book.waits(run.id, wait.sentence)
+        if run.waiting_since is None:
+            self._book.waits(run.id, wait.sentence)
         held.told = tell_of_wait(self._book, run, wait, held.told)
         what = for_waiting(run, online, wait.sentence)
         if isinstance(what, GoOn):

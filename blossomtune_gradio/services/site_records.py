@@ -8,10 +8,11 @@ a pause of the SuperLink no site is there yet, so the clock of a loss starts whe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from blossomtune_gradio.flower.facts import Node
 from blossomtune_gradio.identity import SYSTEM
@@ -23,16 +24,23 @@ from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, now
 
 _EVERY = 10.0  # seconds between two writes of traffic
+OnLost = Callable[[Session, str, datetime, int], None]
+"""Told in the same transaction: the site, when it was last seen, the minutes since."""
 
 
 class SiteRecords:
     """Keeps what should be known of a site after it is gone."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, traffic: Traffic, lost_after: timedelta
+        self,
+        database: Database,
+        outbox: Outbox,
+        traffic: Traffic,
+        lost_after: timedelta,
+        on_lost: OnLost,
     ) -> None:
         self._database, self._outbox, self._traffic = database, outbox, traffic
-        self._lost_after = lost_after
+        self._lost_after, self._on_lost = lost_after, on_lost
         self._written_at = 0.0
 
     def look(self, keys: Iterable[Key], nodes: Mapping[int, Node], since: datetime) -> None:
@@ -82,6 +90,7 @@ class SiteRecords:
             self._outbox.put(
                 session, "site_lost", key.email, site=key.site, minutes=minutes, last_seen=seen
             )
+            self._on_lost(session, key.site, last_seen, minutes)
             target = f"participant:{key.participant_id}"
             after = {"last_seen": seen}
             record(session, SYSTEM, "site.lost", target, target_name=key.site, after=after)

@@ -20,7 +20,7 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.reconciler import Drift, Reconciler
-from blossomtune_gradio.services.site_records import SiteRecords
+from blossomtune_gradio.services.site_records import OnLost, SiteRecords
 from blossomtune_gradio.services.traffic import Traffic
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
@@ -74,10 +74,11 @@ class SiteService:
         outbox: Outbox,
         traffic: Traffic,
         lost_after: timedelta,
+        on_lost: OnLost,
     ) -> None:
         self._database, self._federation, self._logs = database, federation, logs
         self._reconciler = Reconciler(database, logs)
-        self._records = SiteRecords(database, outbox, traffic, lost_after)
+        self._records = SiteRecords(database, outbox, traffic, lost_after, on_lost)
         self._look, self._answers_since = Look({}, None), now()
         self._trouble = ""
         self._wake, self._ending = threading.Event(), False

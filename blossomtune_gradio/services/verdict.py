@@ -1,26 +1,31 @@
 """How a run really ended: the one place where a cause is decided. Pure.
 
 `judged` takes Flower's word and corrects it by what was asked of us and by what the replies say:
-Flower calls a run *completed* even if every client failed or the model is not a number. Each
-verdict has a sentence, a code for machines and the lines that show it.
+Flower calls a run *completed* even if every client failed, the model is not a number or nothing was
+learned. Each verdict has a sentence, what to do, a code for machines and the lines that show it.
+Surprise: a completed run may have a cause too; then it is a remark, for example on a site it lost.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
+from blossomtune_gradio.flower.diagnosis import Who, diagnose, program_cause, server_cause
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.round_log import ErrorReply, Event, Point, Replies
 from blossomtune_gradio.store.models import RunStatus
 
-_KEPT_LINES, _KEPT_ERRORS = 12, 8
+_KEPT_LINES, _KEPT_ERRORS, _SHOWN = 400, 50, 12
+_LEAST_ROUNDS = 2  # to say that nothing changed
 
 
 class Cause(StrEnum):
-    """Why a run ended, for machines. A completed run has none."""
+    """Why a run ended, for machines; besides these, the codes of `flower.diagnosis`."""
 
     REFUSED = "refused"  # Flower did not take it
     CANCELLED = "cancelled"  # taken out of the queue
@@ -28,9 +33,12 @@ class Cause(StrEnum):
     QUORUM = "quorum"  # too few sites for too long
     ROUND_TIMEOUT = "round timeout"
     LOST = "lost"  # the SuperLink does not know it any more
-    SERVER_APP = "server app"  # the ServerApp raised
-    ALL_FAILED = "all replies failed"
+    ALL_FAILED = "all replies failed"  # for different reasons
     NOT_A_NUMBER = "not a number"
+    NOTHING_CHANGED = "nothing changed"
+    FEWER_SITES = "fewer sites than asked"
+    EXECUTOR = "executor ended"  # a program of ours ended below the run
+    SUPERLINK = "superlink ended"
     INTERNAL = "internal"  # an error of ours
 
 
@@ -42,6 +50,7 @@ class Verdict:
     cause: str = ""  # a sentence
     code: str = ""  # one of `Cause`
     evidence: tuple[str, ...] = ()  # lines that show it
+    advice: str = ""  # what to do next
 
 
 @dataclass(frozen=True)
@@ -53,30 +62,44 @@ class StopWish:
     sentence: str = ""
 
 
+@dataclass(frozen=True)
+class Incident:
+    """A program of ours that ended by itself while the run was on."""
+
+    program: str  # "superlink" or "executor"
+    text: str  # how, with the time
+
+
 class Tally:
     """What speaks for or against a run that calls itself completed."""
 
     def __init__(self) -> None:
         self.replies: Counter[str] = Counter()  # by phase
         self.failures: Counter[str] = Counter()
-        self.last_values: dict[str, float] = {}
-        self.errors: deque[str] = deque(maxlen=_KEPT_ERRORS)  # what sites answered
-        self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.fewest = 0  # good answers in the worst round of training; 0: none was counted
+        self.values: dict[str, list[float]] = defaultdict(list)
+        self.nan_lines: list[str] = []
+        self.errors: deque[ErrorReply] = deque(maxlen=_KEPT_ERRORS)  # what sites answered
+        self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def hear(self, line: str) -> None:
         """Remember the newest lines: a traceback is at the end."""
         if line.strip():
-            self.last_lines.append(line)
+            self.lines.append(line)
 
     def add(self, event: Event) -> None:
-        """Count replies, remember the newest value of each metric."""
+        """Count replies, remember the values of each metric."""
         if isinstance(event, Replies):
             self.replies[event.phase] += event.results
             self.failures[event.phase] += event.failures
+            if event.phase == "train":
+                self.fewest = min(self.fewest or event.results, event.results)
         elif isinstance(event, Point) and not event.site:
-            self.last_values[event.name] = event.value
+            self.values[event.name].append(event.value)
+            if math.isnan(event.value) and len(self.nan_lines) < _SHOWN and self.lines:
+                self.nan_lines.append(self.lines[-1])
         elif isinstance(event, ErrorReply):
-            self.errors.append(f"node {event.node_id}: {event.reason}")
+            self.errors.append(event)
 
     @property
     def failed_phases(self) -> list[str]:
@@ -86,7 +109,16 @@ class Tally:
     @property
     def not_a_number(self) -> list[str]:
         """Metrics whose newest value is no number."""
-        return sorted(name for name, value in self.last_values.items() if math.isnan(value))
+        return sorted(name for name, values in self.values.items() if math.isnan(values[-1]))
+
+    @property
+    def standing_still(self) -> list[str]:
+        """The losses, if not one metric ever changed from round to round."""
+        series = {name: values for name, values in self.values.items() if len(values) > 1}
+        losses = sorted(name for name in series if "loss" in name.rpartition("/")[2].lower())
+        still = all(len(set(values)) == 1 for values in series.values())
+        long = any(len(series[name]) >= _LEAST_ROUNDS for name in losses)
+        return losses if still and long else []
 
 
 def unknown_run(run_id: int) -> RunFact:
@@ -107,19 +139,47 @@ def unknown_run(run_id: int) -> RunFact:
     )
 
 
-def judged(fact: RunFact, tally: Tally, wish: StopWish) -> Verdict:
-    """Flower's word on the end of a run, corrected by what its replies say."""
-    lines = tuple(tally.last_lines)
+def judged(
+    fact: RunFact,
+    tally: Tally,
+    wish: StopWish,
+    who: Callable[[int], Who],
+    wanted_sites: int = 0,
+    incidents: Sequence[Incident] = (),
+) -> Verdict:
+    """Flower's word on the end of a run, corrected by what its replies say.
+
+    `who` names the site behind a node id, `wanted_sites` is how many the run was to have (0: any),
+    `incidents` tells which programs of ours ended while it ran.
+    """
+    lines = tuple(tally.lines)[-_SHOWN:]
     if fact.sub_status == "unknown":
-        sentence = "Flower does not know this run (any more). Start it again."
-        return Verdict(RunStatus.LOST, sentence, Cause.LOST, lines)
+        sentence = "Flower does not know this run (any more)."
+        return Verdict(RunStatus.LOST, sentence, Cause.LOST, lines, "Run it again.")
     if fact.sub_status == "stopped":
         return stopped(wish, lines)
     if fact.sub_status == "failed":
-        said = f" Flower says: {fact.details}" if fact.details else ""
-        sentence = f"The ServerApp failed; its log says where.{said}"
-        return Verdict(RunStatus.FAILED, sentence, Cause.SERVER_APP, lines)
-    return _of_replies(tally)
+        return _failed(fact, tally, incidents)
+    return _of_replies(tally, who, wanted_sites)
+
+
+def _failed(fact: RunFact, tally: Tally, incidents: Sequence[Incident]) -> Verdict:
+    cause = server_cause(fact.details, tuple(tally.lines))
+    if cause.code == "server-killed" and incidents:
+        program = incidents[-1].program
+        code = Cause.SUPERLINK if program == "superlink" else Cause.EXECUTOR
+        return Verdict(
+            RunStatus.FAILED,
+            f"The {program} ended while the run was on, and took the ServerApp with it.",
+            code,
+            tuple(incident.text for incident in incidents)[-_SHOWN:],
+            "It was started again by itself; its log says why it ended. Run it again.",
+        )
+    return _verdict(RunStatus.FAILED, cause)
+
+
+def _verdict(status: RunStatus, cause: Diagnosis) -> Verdict:
+    return Verdict(status, cause.sentence, cause.code, cause.evidence, cause.advice)
 
 
 def stopped(wish: StopWish, evidence: tuple[str, ...] = ()) -> Verdict:
@@ -133,7 +193,14 @@ def stopped(wish: StopWish, evidence: tuple[str, ...] = ()) -> Verdict:
 def refused(reason: object, output: tuple[str, ...] = ()) -> Verdict:
     """`flwr run` did not lead to a run."""
     sentence = f"Flower did not take the run: {reason}"
-    return Verdict(RunStatus.FAILED, sentence, Cause.REFUSED, output[-_KEPT_LINES:])
+    cause = program_cause("flwr run", output)
+    return Verdict(
+        RunStatus.FAILED,
+        sentence,
+        cause.code if cause else Cause.REFUSED,
+        output[-_SHOWN:] or (str(reason),),
+        cause.advice if cause else "Correct what the sentence names, then run it again.",
+    )
 
 
 def stumbled(error: BaseException) -> Verdict:
@@ -145,15 +212,63 @@ def stumbled(error: BaseException) -> Verdict:
     return Verdict(RunStatus.FAILED, sentence, Cause.INTERNAL, (repr(error)[:500],))
 
 
-def _of_replies(tally: Tally) -> Verdict:
+def _of_replies(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> Verdict:
     if phases := tally.failed_phases:
-        sentence = (
-            f"No site could {' or '.join(phases)}: every reply was an error. The log of the run "
-            "names the error; the sites' own logs have its traceback."
-        )
-        return Verdict(RunStatus.FAILED, sentence, Cause.ALL_FAILED, tuple(tally.errors))
+        return _all_failed(tally, who, phases)
     if bad := tally.not_a_number:
         sentence = f"The model broke: {', '.join(bad)} is not a number."
-        shown = tuple(f"{name} = nan" for name in bad)
-        return Verdict(RunStatus.FAILED, sentence, Cause.NOT_A_NUMBER, shown)
+        shown = tuple(tally.nan_lines) or tuple(f"{name} = nan" for name in bad)
+        advice = "Lower the learning rate, check the sites' data, and let the strategy drop NaN."
+        return Verdict(RunStatus.FAILED, sentence, Cause.NOT_A_NUMBER, shown, advice)
+    if still := tally.standing_still:
+        sentence = "The rounds went by, but nothing changed: every metric stayed the same."
+        shown = tuple(f"{name}: {tally.values[name][-1]:g} in every round" for name in still)
+        advice = "Check that the ClientApp trains and returns the new weights, not the old ones."
+        return Verdict(RunStatus.FAILED, sentence, Cause.NOTHING_CHANGED, shown, advice)
+    if tally.fewest and tally.fewest < wanted_sites:
+        return _too_few(tally, who, wanted_sites)
+    if tally.errors:
+        return _remark(tally, who)
     return Verdict(RunStatus.COMPLETED)
+
+
+def _all_failed(tally: Tally, who: Callable[[int], Who], phases: list[str]) -> Verdict:
+    causes = _causes(tally, who)
+    lead = f"No site could {' or '.join(phases)}: every reply was an error."
+    evidence = _evidence(tally, who)
+    if len({cause.code for cause in causes}) == 1:
+        sentence = f"{lead} {causes[0].sentence}"
+        return Verdict(RunStatus.FAILED, sentence, causes[0].code, evidence, causes[0].advice)
+    advice = "The evidence has each site's error; the sites' own logs have the traceback."
+    return Verdict(RunStatus.FAILED, lead, Cause.ALL_FAILED, evidence, advice)
+
+
+def _too_few(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> Verdict:
+    sentence = (
+        f"A round had {tally.fewest} good answer(s), but {wanted_sites} sites were asked for."
+    )
+    causes = _causes(tally, who)
+    if causes:
+        sentence = f"{sentence} {causes[-1].sentence}"
+    advice = causes[-1].advice if causes else "Bring the missing sites online, then run it again."
+    evidence = _evidence(tally, who) or (f"fewest good answers in a round: {tally.fewest}",)
+    code = causes[-1].code if causes else Cause.FEWER_SITES
+    return Verdict(RunStatus.FAILED, sentence, code, evidence, advice)
+
+
+def _remark(tally: Tally, who: Callable[[int], Who]) -> Verdict:
+    """It is completed, but not every answer was good."""
+    causes = _causes(tally, who)
+    said = " ".join(dict.fromkeys(cause.sentence for cause in causes))
+    sentence = f"Completed without every answer. {said}"
+    last = causes[-1]
+    return Verdict(RunStatus.COMPLETED, sentence, last.code, _evidence(tally, who), last.advice)
+
+
+def _causes(tally: Tally, who: Callable[[int], Who]) -> list[Diagnosis]:
+    return [diagnose(who(error.node_id), error.reason) for error in tally.errors]
+
+
+def _evidence(tally: Tally, who: Callable[[int], Who]) -> tuple[str, ...]:
+    shown = [f"{who(error.node_id).name}: {error.reason}" for error in tally.errors]
+    return tuple(dict.fromkeys(shown))[-_SHOWN:]

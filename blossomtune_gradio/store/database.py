@@ -9,8 +9,9 @@ beginning (BEGIN IMMEDIATE), because a transaction that first reads and then wan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from urllib.parse import quote
 
@@ -43,6 +44,7 @@ class Database:
         self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
         looks_only = read_only and self._is_sqlite
         self._engine = create_engine(_looking_only(url) if looks_only else url)
+        self._turn = RLock() if self._is_sqlite else nullcontext()
         if self._is_sqlite:
             _use_own_transactions(self._engine, () if read_only else _PRAGMAS)
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -67,7 +69,12 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that commits at the end, or undoes everything when an error leaves it."""
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+        # Threads queue here: SQLite's own wait is a game of chance with an error after 10 s.
+        with (
+            self._turn,
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
         for hear in self._listeners:
             hear(session)

@@ -36,8 +36,7 @@ def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ..
             ],
             "own_key": [_text("Make a key; its private half stays with you", known["own_key"])],
             "plain": [
-                _text("Save the federation's certificate as ca.pem", _ca(app)),
-                _text("Start the SuperNode beside both files", known["plain"]),
+                _text("Beside it and ca.pem from the kit, start the SuperNode", known["plain"]),
             ],
         }
 
@@ -61,7 +60,3 @@ def _own_id(app: Application, user: User) -> int:
 
 def _text(what: str, text: str) -> dict[str, str]:
     return {"what": what, "text": text}
-
-
-def _ca(app: Application) -> str:
-    return app.kits.ca_certificate().decode()

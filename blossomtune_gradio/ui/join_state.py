@@ -15,7 +15,8 @@ from blossomtune_gradio.services.sites import Site
 from blossomtune_gradio.store.models import Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.join_words import STEPS, stage_of
-from blossomtune_gradio.ui.rows import iso, run_row
+from blossomtune_gradio.ui.rows import iso
+from blossomtune_gradio.ui.run_rows import run_row, without_names
 
 _REPORT_TONES = {"PASS": "good", "WARN": "busy", "FAIL": "bad"}
 
@@ -112,4 +113,4 @@ def _report(app: Application, mine: Participant, user: User) -> dict[str, Any] |
 def _runs(app: Application, user: User, mine: Participant) -> list[dict[str, Any]]:
     """The newest runs since the approval: those the site could be part of."""
     newest = app.runs.list(user, limit=5)
-    return [run_row(r, app.runs.why(r, user)) for r in newest if r.created_at >= mine.changed_at]
+    return [without_names(run_row(r)) for r in newest if r.created_at >= mine.changed_at]

@@ -48,7 +48,7 @@ class Page:
 PAGES = (
     Page("Live", "", build_live, Role.ANYONE),
     Page("Join", "join", build_join, Role.ANYONE),
-    Page("Runs", "runs", build_runs, Role.PARTICIPANT),
+    Page("Runs", "runs", build_runs, Role.RESEARCHER),
     Page("Admin", "admin", build_admin, Role.ADMIN),
 )
 

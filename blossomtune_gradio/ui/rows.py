@@ -5,30 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from blossomtune_gradio.store.models import Mail, Run, RunStatus
-
-_RUN_TONES = {
-    RunStatus.COMPLETED: "good",
-    RunStatus.FAILED: "bad",
-    RunStatus.LOST: "bad",
-    RunStatus.STOPPED: "off",
-}
-
-
-def run_row(run: Run, why: str) -> dict[str, Any]:
-    """One run; `why` is what it waits for or how it ended."""
-    return {
-        "id": run.id,
-        "name": run.name,
-        "app": run.app,
-        "status": run.status.value,
-        "tone": _RUN_TONES.get(run.status, "busy"),
-        "round": run.round,
-        "rounds": run.rounds,
-        "started": iso(run.started_at or run.created_at),
-        "cause": why,
-        "can_stop": not run.status.is_end,
-    }
+from blossomtune_gradio.store.models import Mail
 
 
 def mail_row(mail: Mail) -> dict[str, Any]:

@@ -1,157 +1,233 @@
-"""The form that deploys a run. It shows the app's own defaults and passes on only what differs.
+"""The form that deploys a run: made from the app's own settings, checked while one types.
 
-Surprise: the idempotency key travels with the form itself, not in the session: two clicks on the
-same filled-in form carry the same key, so they make one run, whatever the order they arrive in.
+The script keeps what was typed for each app and sends it with every question, so an answer that
+comes late can never overwrite anything. Surprise: the idempotency key travels with the form: two
+clicks on the same filled-in form carry the same key, so they make one run.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import gradio as gr
-import tomli_w
-
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import BlossomError, InvalidInput
-from blossomtune_gradio.flower.app_config import parse_config_text
+from blossomtune_gradio.errors import BlossomError, InvalidFields, InvalidInput, NotFound
+from blossomtune_gradio.flower.app_config import form_value
 from blossomtune_gradio.flower.apps import FlowerApp
 from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.services.federation import CONNECTION
+from blossomtune_gradio.services.run_limits import RunLimits, site_keys
+from blossomtune_gradio.services.run_request import (
+    RunRequest,
+    checked,
+    differences,
+    from_form,
+    shown_command,
+)
+from blossomtune_gradio.store.models import Run
+from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
-from blossomtune_gradio.ui.outcome import Said, outcome, said
+
+_LIMITS = {
+    "min_sites": "The minimum number of sites",
+    "quorum_seconds": "The quorum deadline",
+    "round_seconds": "The round timeout",
+}
+Readers = tuple[Callable[..., Any], ...]
 
 
 def build_run_form(app: Application, guard: Guard) -> None:
     """Draw the form into the current column."""
-    choice = gr.Dropdown(
-        choices=_choices(_apps(app)),
-        label="App",
-        value=None,
-        filterable=False,
-        interactive=True,
-        elem_id="run-app",
+    part("run_form", elem_id="run-form-part", readers=(*_asking(app, guard), *_acting(app, guard)))
+
+
+def _asking(app: Application, guard: Guard) -> Readers:
+    @guard.server_function(Role.RESEARCHER)
+    def form(asked: object, user: User) -> dict[str, Any]:
+        again = app.runs.get(sent.number(asked, "again"), user) if _has(asked, "again") else None
+        apps = app.apps.apps()
+        if not apps:
+            none = f"There is no Flower app yet. Put one into {app.apps.folder}, a folder for each."
+            raise NotFound(none)
+        wanted = again.app if again else sent.text(asked, "app")
+        first = next((one for one in apps if one.runnable), apps[0])
+        chosen = app.apps.get(wanted) if wanted else first
+        return {
+            "apps": [{"name": one.name, "runnable": one.runnable} for one in apps],
+            **_app_json(chosen),
+            "partitions": app.options.partitions(),
+            "presets": _presets(app, chosen, user),
+            "last": _filled(chosen, app.history.newest_of(chosen.name, user)),
+            "again": _filled(chosen, again),
+            "key": _new_key(),
+        }
+
+    @guard.server_function(Role.RESEARCHER)
+    def check(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - only a role is needed
+        chosen = app.apps.get(sent.text(asked, "app"))
+        faults, changed = _faults(chosen, asked)
+        home = str(app.federation.home)
+        return {"faults": faults, "command": shown_command(chosen, CONNECTION, changed, home)}
+
+    return form, check
+
+
+def _acting(app: Application, guard: Guard) -> Readers:
+    @guard.server_function(Role.RESEARCHER)
+    def deploy(asked: object, user: User) -> dict[str, Any]:
+        chosen = app.apps.get(sent.text(asked, "app"))
+        faults, changed = _faults(chosen, asked)
+        if faults:
+            return _refused(faults)
+        try:
+            run = app.runs.start(
+                chosen.name,
+                user,
+                name=sent.text(asked, "name"),
+                config=changed,
+                partitions=sent.typed_number(asked, "partitions", "The number of partitions")
+                or None,
+                key=sent.text(asked, "key")[:64] or None,
+                limits=_limits(asked),
+                tags=_tags(asked),
+            )
+        except InvalidFields as error:
+            return _refused(error.fields)
+        told = f"{run.name} is queued."
+        try:
+            if sent.field(asked, "watch") is True:
+                app.alerts.watch(run.id, True, "", user)
+        except BlossomError as error:  # the run is there all the same
+            told = f"{told} But no alert is set: {error}"
+        return {"id": run.id, "text": told, "key": _new_key()}
+
+    @guard.server_function(Role.RESEARCHER)
+    def keep(asked: object, user: User) -> dict[str, Any]:
+        chosen = app.apps.get(sent.text(asked, "app"))
+        faults, changed = _faults(chosen, asked)
+        if faults:
+            return _refused(faults)
+        try:
+            app.presets.save(sent.text(asked, "preset"), chosen.name, changed, _limits(asked), user)
+        except InvalidFields as error:
+            return _refused(error.fields)
+        return {"presets": _presets(app, chosen, user)}
+
+    @guard.server_function(Role.RESEARCHER)
+    def drop(asked: object, user: User) -> dict[str, Any]:
+        app.presets.delete(sent.number(asked, "id"), user)
+        return {"presets": _presets(app, app.apps.get(sent.text(asked, "app")), user)}
+
+    return deploy, keep, drop
+
+
+def _faults(app: FlowerApp, asked: object) -> tuple[dict[str, str], dict[str, Any]]:
+    """Sentences by field, and what differs from the defaults as far as it can be read."""
+    faults: dict[str, str] = {}
+    changed: dict[str, Any] = {}
+    for key, value in sent.mapping(asked, "values").items():
+        try:
+            changed |= from_form(app, {key: value})
+        except InvalidFields as error:
+            faults |= error.fields
+    limits = RunLimits()
+    try:
+        limits = _limits(asked)
+    except InvalidFields as error:
+        faults |= error.fields
+    request = RunRequest(
+        name=sent.text(asked, "name"), config=changed, limits=limits, tags=tuple(_tags(asked))
     )
-    faults = part("notice", elem_id="app-findings")
-    with gr.Row():
-        name = gr.Textbox(
-            label="Name", placeholder="app and time", max_length=64, elem_id="run-new-name"
-        )
-        partitions = gr.Number(
-            app.options.partitions(),
-            label="Partitions",
-            precision=0,
-            minimum=1,
-            elem_id="run-partitions",
-        )
-    config = gr.Textbox(
-        label="Run configuration",
-        info="The app's own values. Change what should differ, one key = value in a line.",
-        lines=8,
-        max_lines=20,
-        elem_id="run-config",
-    )
-    key = gr.Textbox(visible="hidden", elem_id="run-key", show_label=False)
-    button = gr.Button("Deploy run", variant="primary", elem_id="run-deploy")
-    result = part("notice", elem_id="run-said")
-
-    @guard(Role.RESEARCHER, quiet=True)
-    def on_load(user: User) -> list[Any]:  # noqa: ARG001 - the guard has asked who it is
-        return [*_first_choice(app), app.options.partitions(), _new_key()]
-
-    @guard(Role.RESEARCHER)
-    def on_focus() -> Any:
-        return gr.Dropdown(choices=_choices(_apps(app)))  # no value: a choice may overtake it
-
-    @guard(Role.RESEARCHER)
-    def on_choice(chosen: str | None) -> list[Any]:
-        return _shown(app.apps.get(chosen)) if chosen else [[], ""]
-
-    @guard(Role.RESEARCHER)
-    def on_deploy(
-        chosen: str | None, name: str, partitions: int | None, text: str, key: str, user: User
-    ) -> list[Any]:
-        told = outcome(lambda: _deploy(app, user, chosen, name, partitions, text, key))
-        return [[told], _new_key() if told["tone"] == "good" else key]
-
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on(None, on_load, None, [choice, faults, config, partitions, key], **quiet)
-    choice.focus(on_focus, None, choice, **quiet)
-    choice.input(on_choice, choice, [faults, config], **quiet)
-    inputs = [choice, name, partitions, config, key]
-    button.click(
-        on_deploy,
-        inputs,
-        [result, key],
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    try:
+        checked(app, request)
+    except InvalidFields as error:
+        faults |= error.fields
+    except InvalidInput as error:
+        faults["app"] = str(error)
+    return faults, changed
 
 
-def _deploy(
-    app: Application,
-    user: User,
-    chosen: str | None,
-    name: str,
-    partitions: int | None,
-    text: str,
-    key: str,
-) -> str:
-    if not chosen:
-        raise InvalidInput("Choose an app first.")
-    picked = app.apps.get(chosen)
-    changed = _differences(parse_config_text(text), picked.config)
-    run = app.runs.start(
-        picked.name, user, name=name, config=changed, partitions=partitions, key=key or None
-    )
-    return f"{run.name} is queued. The Live page shows how it goes."
+def _limits(asked: object) -> RunLimits:
+    faults: dict[str, str] = {}
+    numbers = {}
+    for name, what in _LIMITS.items():
+        try:
+            numbers[name] = sent.typed_number(asked, name, what)
+        except InvalidFields as error:
+            faults |= error.fields
+    if faults:
+        raise InvalidFields(faults)
+    return RunLimits(**numbers, on_quorum=sent.text(asked, "on_quorum") or "stop")
 
 
-def _differences(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not the default. 1, 1.0 and true are three different values."""
+def _tags(asked: object) -> list[str]:
+    return [tag.strip() for tag in sent.text(asked, "tags").split(",") if tag.strip()]
+
+
+def _refused(faults: Mapping[str, str]) -> dict[str, Any]:
+    return {"faults": dict(faults), "text": "Nothing was started. Correct what is marked."}
+
+
+def _app_json(app: FlowerApp) -> dict[str, Any]:
+    tones = {"error": "bad", "warning": "busy", "note": "off"}
     return {
-        key: value
-        for key, value in given.items()
-        if key not in defaults or (type(value), value) != (type(defaults[key]), defaults[key])
+        "app": app.name,
+        "about": " · ".join(filter(None, (app.version, app.description))),
+        "site_keys": site_keys(app.config),
+        "findings": [{"tone": tones[f.level], "text": f.sentence} for f in app.findings],
+        "fields": [
+            {
+                "key": one.key,
+                "type": one.type,
+                "default": form_value(one.default),
+                "comment": one.comment,
+            }
+            for one in app.fields
+        ],
     }
 
 
-def _first_choice(app: Application) -> list[Any]:
-    """Updates of dropdown, findings and configuration for a fresh page."""
-    try:
-        apps = app.apps.apps()
-    except BlossomError as error:
-        return [gr.Dropdown(choices=[], value=None), [said("bad", str(error))], ""]
-    if not apps:
-        none = f"There is no Flower app yet. Put one into {app.apps.folder}, a folder for each."
-        return [gr.Dropdown(choices=[], value=None), [said("busy", none)], ""]
-    first = next((one for one in apps if one.runnable), apps[0])
-    return [gr.Dropdown(choices=_choices(apps), value=first.name), *_shown(first)]
+def _presets(app: Application, chosen: FlowerApp, user: User) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": preset.id,
+            "name": preset.name,
+            "by": preset.owner_name,
+            "mine": preset.owner == user.id or user.role >= Role.ADMIN,
+            "values": _values(chosen, preset.config),
+            "limits": preset.limits,
+        }
+        for preset in app.presets.list(chosen.name, user)
+    ]
 
 
-def _shown(app: FlowerApp) -> list[Any]:
-    """Findings and configuration of an app."""
-    return [[_finding(finding.level, finding.sentence) for finding in app.findings], _text(app)]
+def _filled(chosen: FlowerApp, run: Run | None) -> dict[str, Any] | None:
+    """The form as it was for an earlier run."""
+    if run is None:
+        return None
+    limits = RunLimits(
+        min_sites=run.min_sites,
+        quorum_seconds=run.quorum_seconds,
+        on_quorum=run.on_quorum,
+        round_seconds=run.round_seconds,
+    )
+    return {
+        "name": run.name,
+        "values": _values(chosen, run.config),
+        "limits": limits.to_json(),
+        "tags": ", ".join(run.tags),
+    }
 
 
-def _finding(level: str, sentence: str) -> Said:
-    return said("bad" if level == "error" else "busy", sentence)
+def _values(chosen: FlowerApp, config: Mapping[str, Any]) -> dict[str, Any]:
+    changed = differences(chosen, config)
+    return {key: form_value(value) for key, value in changed.items()}
 
 
-def _text(app: FlowerApp) -> str:
-    return tomli_w.dumps(app.config).rstrip()
-
-
-def _apps(app: Application) -> list[FlowerApp]:
-    try:
-        return app.apps.apps()
-    except BlossomError:  # the form says so in a sentence as soon as it is loaded
-        return []
-
-
-def _choices(apps: list[FlowerApp]) -> list[tuple[str, str]]:
-    return [(a.name if a.runnable else f"{a.name} (cannot run)", a.name) for a in apps]
+def _has(asked: object, name: str) -> bool:
+    return type(sent.field(asked, name)) is int
 
 
 def _new_key() -> str:

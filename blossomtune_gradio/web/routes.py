@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidInput
+from blossomtune_gradio.identity import Role, require
+from blossomtune_gradio.services.run_book import source_of
 from blossomtune_gradio.services.site_reports import Report
 from blossomtune_gradio.web.fleet import JOIN_PATH, MAX_JOIN_BODY, REPORT_PATH
 from blossomtune_gradio.web.login import current_user
@@ -107,6 +109,19 @@ def page_router(app: Application) -> APIRouter:
                 "Cache-Control": "no-store",
             },
         )
+
+    @router.get("/download/run/{run_id}/log")
+    def run_log(run_id: int, request: Request) -> Response:
+        user = current_user(request)
+        require(user, Role.RESEARCHER, "download the log of a run")
+        run = app.runs.get(run_id, user)
+        name = re.sub(r"[^A-Za-z0-9]+", "-", run.name).strip("-").lower() or "run"
+        headers = {
+            "Content-Disposition": f'attachment; filename="run-{run_id}-{name}.log"',
+            "Cache-Control": "no-store",
+        }
+        lines = app.logs.all_lines(source_of(run_id))
+        return StreamingResponse(lines, media_type="text/plain; charset=utf-8", headers=headers)
 
     return router
 

@@ -64,6 +64,7 @@ class Run(Base):
     cause: Mapped[str] = mapped_column(default="")  # of the end, a sentence
     cause_code: Mapped[str] = mapped_column(default="")  # the same as a word: "quorum"
     evidence: Mapped[list[str]] = mapped_column(default=list)  # lines that show the cause
+    advice: Mapped[str] = mapped_column(default="")  # what to do about it
     command: Mapped[str] = mapped_column(default="")  # the same thing for a terminal
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     flower_run_id: Mapped[str | None] = mapped_column(unique=True)  # a uint64 in decimal
@@ -92,7 +93,12 @@ class Run(Base):
         return RunStatus(self.status_word)
 
     def move_to(
-        self, new: RunStatus, cause: str = "", code: str = "", evidence: Sequence[str] = ()
+        self,
+        new: RunStatus,
+        cause: str = "",
+        code: str = "",
+        evidence: Sequence[str] = (),
+        advice: str = "",
     ) -> None:
         """Change state, or raise `NotPossible`. An end takes its cause along."""
         self.status_word = moved(f"The run {self.name}", self.status, new, RUN_MOVES)
@@ -100,7 +106,7 @@ class Run(Base):
             self.started_at = now()
         if new.is_end:
             self.ended_at, self.cause, self.cause_code = now(), cause, code
-            self.evidence = list(evidence)
+            self.evidence, self.advice = list(evidence), advice
             self.waiting_since = None
 
 

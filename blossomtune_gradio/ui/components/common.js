@@ -108,3 +108,56 @@ const each = (parent, items, key, create, fill) => {
   });
   old.forEach((node) => node.remove());
 };
+
+// The Runs page shows one run when its address names one: ?run=ID, with &line=OFFSET of a log line.
+const inAddress = (name) => Number(new URLSearchParams(location.search).get(name)) || 0;
+const goTo = (query) => {
+  history.pushState(null, "", query ? `?${query}` : location.pathname);
+  document.dispatchEvent(new CustomEvent("blossom:address"));
+};
+const onAddress = (hear) => {
+  document.addEventListener("blossom:address", hear);
+  window.addEventListener("popstate", hear);
+  hear();
+};
+const linkTo = (text, query, className = "bt-link") => {
+  const link = make("a", className, text);
+  link.href = `runs?${query}`;
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !location.pathname.endsWith("/runs")) return;
+    event.preventDefault();
+    goTo(query);
+  });
+  return link;
+};
+const actionButton = (text, onClick, look = "") => {
+  const made = make("button", `bt-button bt-small ${look}`, text);
+  made.type = "button";
+  made.addEventListener("click", onClick);
+  return made;
+};
+const SILENT = "The server did not answer. Try again in a moment.";
+
+// The card of what a run waits for: sentence, sites with when they were last seen, deadline.
+const drawWait = (box, wait, now) => {
+  show(box, Boolean(wait));
+  if (!wait) return box.replaceChildren();
+  if (!box.firstChild) box.append(make("p", "bt-callout"), make("ul", "bt-absent"), make("p", "bt-quiet"));
+  const [sentence, sites, deadline] = box.children;
+  box.dataset.code = wait.code;
+  sentence.dataset.tone = wait.code === "slot" ? "off" : "busy";
+  put(sentence, wait.sentence);
+  each(sites, wait.sites, (site) => site.name, () => {
+    const row = make("li");
+    row.append(make("strong"), make("span", "bt-lamp"), make("span", "bt-quiet"));
+    return row;
+  }, (row, site) => {
+    put(row.children[0], site.name);
+    light(row.children[1], "bad", site.what);
+    const word = wait.code === "answers" ? "asked" : "last seen";
+    put(row.children[2], site.seen ? `${word} ${ago(site.seen, now)}` : "");
+  });
+  const left = wait.deadline ? Math.round((new Date(wait.deadline) - new Date(now)) / 1000) : 0;
+  put(deadline, wait.deadline ? (left > 0 ? `In ${span(left)} ${wait.then}.` : `The deadline is over: ${wait.then}.`) : "");
+  show(deadline, Boolean(wait.deadline));
+};

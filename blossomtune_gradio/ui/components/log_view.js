@@ -7,6 +7,10 @@ let wanted = ""; // what the search box filters for, in small letters
 let following = true;
 let unread = 0;
 let searching = false; // older lines are shown instead of the newest
+let level = ""; // "warnings" or "errors": those only
+let linked = 0; // offset of the line the address names
+const ofRun = find("of").textContent === "run"; // on the Runs page: of the run in the address
+const LEVELS = { warnings: ["WARNING", "ERROR", "CRITICAL"], errors: ["ERROR", "CRITICAL"] };
 let era = 0; // an answer to a question from before a reset is thrown away
 
 const mark = (node, text) => {
@@ -17,7 +21,9 @@ const mark = (node, text) => {
 };
 const filter = (row) => {
   const [, from, text] = row.children;
-  row.hidden = Boolean(wanted) && !`${from.textContent} ${text.textContent}`.toLowerCase().includes(wanted);
+  const said = `${from.textContent} ${text.textContent}`.toLowerCase();
+  const quiet = LEVELS[level] && !LEVELS[level].includes(row.dataset.level);
+  row.hidden = quiet || (Boolean(wanted) && !said.includes(wanted));
   mark(text, text.textContent);
 };
 const rowOf = (line) => {
@@ -25,6 +31,14 @@ const rowOf = (line) => {
   row.dataset.level = line.level;
   const time = make("time", "", clock(line.time));
   time.title = line.time;
+  row.dataset.line = `${line.source}:${line.offset}`;
+  const run = /^run-(\d+)$/.exec(line.source)?.[1];
+  if (run) {
+    const link = linkTo(time.textContent, `run=${run}&line=${line.offset}`, "bt-line-link");
+    link.title = `${line.time}: link to this line`;
+    time.replaceChildren(link);
+  }
+  if (linked && ofRun && line.source === source && line.offset === linked) row.classList.add("bt-linked");
   row.append(time, make("span", "bt-from", line.source), make("span", "bt-text", line.text));
   filter(row);
   return row;
@@ -72,14 +86,14 @@ const reset = () => {
 
 const drawSources = (names) => {
   const choice = find("source");
-  each(choice, ["", ...names], (name) => name, () => make("option"), (node, name) => {
+  each(choice, ofRun ? names : ["", ...names], (name) => name, () => make("option"), (node, name) => {
     if (node.value !== name || !node.textContent) node.value = name;
     put(node, name || "all");
   });
 };
 
 const turn = poll(async () => {
-  if (searching) return;
+  if (searching || (ofRun && !source)) return;
   const asked = era;
   let more = true;
   while (more) {
@@ -87,7 +101,7 @@ const turn = poll(async () => {
     if (!answer || asked !== era) return;
     if (answer.error) return note(answer.error);
     ({ cursor, more } = answer);
-    drawSources(answer.sources);
+    drawSources(ofRun ? [...new Set([source, ...answer.sources.filter((name) => !name.startsWith("run-"))])] : answer.sources);
     if (answer.lines.length) add(answer.lines);
   }
   empty();
@@ -95,12 +109,13 @@ const turn = poll(async () => {
 
 find("source").addEventListener("change", (event) => {
   source = event.target.value;
+  linked = 0;
   reset();
   turn();
 });
 find("text").addEventListener("input", (event) => {
   wanted = event.target.value.trim().toLowerCase();
-  if (searching && !wanted) {
+  if (searching && !wanted && !linked) {
     reset();
     turn();
   }
@@ -113,14 +128,69 @@ find("search").addEventListener("submit", async (event) => {
   searching = true;
   era += 1;
   note("Searching…");
-  const answer = await ask("search", { text: wanted, source });
+  const answer = await ask("search", { text: wanted, source, level });
   if (!answer || answer.error) return note(answer?.error ?? "The server did not answer. Press Enter to try again.");
   lines.replaceChildren(...answer.lines.map(rowOf));
   const count = answer.lines.length;
   note(count ? `The newest ${count} lines that match. Empty the search to go on with the live log.` : "No line matches, old ones included. Empty the search to go on with the live log.");
   toEnd();
 });
-find("follow").addEventListener("click", () => follow(!following));
+find("level").addEventListener("change", (event) => {
+  level = event.target.value;
+  for (const row of lines.children) filter(row);
+  if (following) toEnd();
+});
+find("follow").addEventListener("click", () => {
+  if (!searching) return follow(!following);
+  linked = 0;
+  reset();
+  turn();
+});
+
+// A deep link: the line of the address in the middle of what stands around it.
+const showLinked = async () => {
+  searching = true;
+  era += 1;
+  const asked = era;
+  note("Looking for the linked line…");
+  const answer = await ask("around", { source, offset: linked });
+  if (asked !== era) return;
+  if (!answer || answer.error) return note(answer?.error ?? SILENT);
+  lines.replaceChildren(...answer.lines.map(rowOf));
+  const row = lines.querySelector(".bt-linked");
+  following = false;
+  drawFollow();
+  put(find("follow"), "Show the newest");
+  note(row ? "The lines around the linked one." : "The linked line is not there (any more).");
+  if (row) lines.scrollTop = row.offsetTop - lines.offsetTop - lines.clientHeight / 2;
+  if (!row) return;
+  keepUntil = Date.now() + 6000;
+  keepInView();
+};
+// What stands above still grows for a moment; who scrolls themselves is left alone.
+let keepUntil = 0;
+const keepInView = () => {
+  if (Date.now() < keepUntil) find("lines").scrollIntoView({ block: "center" });
+};
+if (ofRun) {
+  document.addEventListener("blossom:run", () => setTimeout(keepInView, 100));
+  for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(name, () => { keepUntil = 0; }, { passive: true });
+}
+if (ofRun)
+  onAddress(() => {
+    const run = inAddress("run");
+    const wantedSource = run ? `run-${run}` : "";
+    const line = inAddress("line");
+    if (wantedSource === source && line === linked) return;
+    source = wantedSource;
+    linked = line;
+    show(find("download"), Boolean(run));
+    find("download").href = `download/run/${run}/log`;
+    drawSources(source ? [source] : []);
+    reset();
+    if (run && line) showLinked();
+    else if (run) turn();
+  });
 lines.addEventListener("scroll", () => {
   const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24;
   if (following && !atEnd) follow(false);

@@ -25,10 +25,12 @@ watch("value", () => {
   draw();
 });
 draw();
-onPulse(({ run }) => {
+const look = (run) => {
   const there = run ? [run.id, run.points] : [0, 0];
   const waiting = asked && seconds(asked, new Date()) < PATIENCE;
   if (waiting || String(props.value?.drawn ?? [0, 0]) === String(there)) return;
   asked = new Date();
-  trigger("grown");
-});
+  trigger("grown", { id: there[0] });
+};
+if (find("of").textContent === "chosen") document.addEventListener("blossom:run", (event) => look(event.detail));
+else onPulse(({ run }) => look(run));

@@ -165,7 +165,10 @@ const drawHead = () => {
       Object.assign(all, { type: "checkbox", id: "choose-all" });
       all.dataset.part = "all";
       all.setAttribute("aria-label", "Select all on this page");
-      all.addEventListener("change", () => shown.forEach((person) => choose(person, all.checked)));
+      all.addEventListener("change", () => {
+        const on = all.checked; // each choice redraws the box itself
+        shown.forEach((person) => choose(person, on));
+      });
       cell.className = "bt-tick";
       cell.append(all);
     } else if (sort) {

@@ -10,6 +10,7 @@ _TEXTS = (
     ("app_version", ""),
     ("on_quorum", "stop"),
     ("cause_code", ""),
+    ("advice", ""),
     ("started_by", ""),
     ("stop_reason", ""),
     ("note", ""),

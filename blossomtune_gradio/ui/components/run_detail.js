@@ -1,0 +1,189 @@
+// Shows one run when the address names one, and hides the rest of the page.
+let id = 0;
+let run = null;
+let editing = false;
+const when = (moment) => (moment ? new Date(moment).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }) : "–");
+const size = (bytes) => {
+  const units = ["B", "KB", "MB", "GB"];
+  let index = 0;
+  let left = bytes;
+  while (left >= 1000 && index < 3) [left, index] = [left / 1000, index + 1];
+  return `${index ? left.toFixed(1) : left} ${units[index]}`;
+};
+const say = (answer) => {
+  find("said").dataset.tone = answer?.text ? "good" : "bad";
+  put(find("said"), answer?.error ?? answer?.text ?? SILENT);
+  show(find("said"), true);
+};
+const limits = (one) => {
+  const words = [`${one.partitions} partitions`];
+  if (one.min_sites) words.push(`at least ${one.min_sites} sites`);
+  if (one.quorum_seconds) words.push(`quorum within ${span(one.quorum_seconds)}, else ${one.on_quorum}`);
+  if (one.round_seconds) words.push(`a round up to ${span(one.round_seconds)}`);
+  return words.join(", ");
+};
+const facts = (one) => [
+  ["Started by", one.by],
+  ["Stopped by", one.stopped_by],
+  ["Deployed", when(one.created)],
+  ["Began", when(one.started)],
+  ["Ended", one.ended ? when(one.ended) : ""],
+  ["Took", one.started ? span(seconds(one.started, one.ended ?? one.now)) : ""],
+  ["Rounds", one.rounds ? `${one.round} of ${one.rounds}` : String(one.round || "")],
+  ["Limits", limits(one)],
+  ["App", [one.app, one.app_version, one.app_hash && one.app_hash.slice(0, 12)].filter(Boolean).join("  ·  ")],
+  ["Sent to sites", size(one.bytes_sent)],
+  ["Received", size(one.bytes_received)],
+  ["Compute", `${one.client_seconds} s on sites, ${one.server_seconds} s on the server`],
+  ["Cause code", one.cause_code],
+  ["Flower's number", one.flower_run_id],
+].filter(([, text]) => text);
+const drawFailure = (one) => {
+  const bad = one.over && one.cause;
+  show(find("failure"), Boolean(bad));
+  if (!bad) return;
+  find("failure").dataset.tone = one.tone;
+  find("failure").dataset.code = one.cause_code;
+  put(find("cause"), one.cause);
+  put(find("advice"), one.advice ?? "");
+  show(find("advice"), Boolean(one.advice));
+  put(find("evidence"), (one.evidence ?? []).join("\n"));
+  show(find("evidence-box"), (one.evidence ?? []).length > 0);
+};
+const drawSites = (one) => {
+  each(find("sites"), one.sites, (site) => site.node, () => {
+    const row = make("tr");
+    for (const label of ["Site", "Asked", "Answered", "Failed", "Last round", "Note"]) {
+      const cell = make("td");
+      cell.dataset.label = label;
+      row.append(cell);
+    }
+    row.firstChild.append(make("strong"), make("span", "bt-quiet bt-under"));
+    return row;
+  }, (row, site) => {
+    const [name, asked, answered, failed, last, note] = row.children;
+    put(name.firstChild, site.name);
+    put(name.lastChild, site.partition === null ? "" : `partition ${site.partition}`);
+    put(asked, String(site.asked));
+    put(answered, String(site.answered));
+    put(failed, String(site.failures || ""));
+    put(last, String(site.last_round || ""));
+    const open = site.open_since && !one.over ? `works since ${span(seconds(site.open_since, one.now))}` : "";
+    put(note, [open, site.last_error].filter(Boolean).join("; "));
+  });
+  show(find("sites-table"), one.sites.length > 0);
+  show(find("no-sites"), one.sites.length === 0);
+};
+const draw = (one) => {
+  put(find("title"), one.name);
+  light(find("state"), one.tone, one.status);
+  put(find("about"), `${one.app}  ·  deployed by ${one.by || "?"} ${ago(one.created, one.now)}`);
+  each(find("tags"), one.tags, (tag) => tag, () => make("span", "bt-tag"), put);
+  show(find("actions"), one.can_act);
+  show(find("marks").closest("details"), one.can_act);
+  show(find("halt"), !one.over);
+  show(find("delete"), one.over && one.can_delete && find("confirm").hidden);
+  find("again").href = `runs?again=${one.id}`;
+  put(find("pin"), one.pinned ? "★ Pinned" : "☆ Pin");
+  find("pin").setAttribute("aria-pressed", String(one.pinned));
+  find("watching").checked = one.watched;
+  show(find("watching").closest("label"), !one.over);
+  drawWait(find("wait"), one.wait, one.now);
+  drawFailure(one);
+  each(find("facts"), facts(one), ([name]) => name, () => {
+    const row = make("div");
+    row.append(make("dt"), make("dd"));
+    return row;
+  }, (row, [name, text]) => {
+    put(row.firstChild, name);
+    put(row.lastChild, text);
+  });
+  drawSites(one);
+  each(find("events"), one.events, (event) => event.id, () => {
+    const row = make("li");
+    row.append(make("time"), make("span"));
+    return row;
+  }, (row, event) => {
+    row.dataset.kind = event.kind;
+    put(row.firstChild, clock(event.at));
+    row.firstChild.title = when(event.at);
+    put(row.lastChild, event.text);
+  });
+  each(find("config"), one.config, (entry) => entry.key, () => {
+    const row = make("tr");
+    row.append(Object.assign(make("th"), { scope: "row" }), make("td"), make("td", "bt-quiet"));
+    return row;
+  }, (row, entry) => {
+    put(row.children[0], entry.key);
+    put(row.children[1], entry.value);
+    put(row.children[2], entry.changed ? "changed" : "");
+    row.dataset.changed = entry.changed;
+  });
+  put(find("command"), one.command);
+  show(find("command").parentElement, Boolean(one.command));
+  put(find("note"), one.note);
+  show(find("note"), Boolean(one.note));
+  if (!editing) {
+    find("edit-tags").value = one.tags.join(", ");
+    find("edit-note").value = one.note;
+  }
+};
+const turn = poll(async () => {
+  if (!id) return;
+  const asked = id;
+  const answer = await ask("detail", { id });
+  if (!answer || asked !== id) return;
+  show(find("full"), !answer.error);
+  show(find("gone"), Boolean(answer.error));
+  if (answer.error) return put(find("gone-text"), answer.error);
+  run = answer;
+  draw(run);
+  document.dispatchEvent(new CustomEvent("blossom:run", { detail: { id: run.id, points: run.points } }));
+}, 2000);
+const act = async (what, asked) => {
+  say(await ask(what, { id, ...asked }));
+  changed();
+  turn();
+};
+find("again").addEventListener("click", (event) => {
+  event.preventDefault();
+  goTo(`again=${id}`);
+});
+find("back").addEventListener("click", (event) => {
+  event.preventDefault();
+  goTo("");
+});
+find("halt").addEventListener("click", () => act("halt"));
+find("pin").addEventListener("click", () => act("mark", { pinned: !run.pinned }));
+find("watching").addEventListener("change", (event) => act("watch", { on: event.target.checked }));
+const confirm = (on) => {
+  show(find("confirm"), on);
+  show(find("delete"), !on);
+};
+find("delete").addEventListener("click", () => confirm(true));
+find("no").addEventListener("click", () => confirm(false));
+find("yes").addEventListener("click", async () => {
+  const answer = await ask("remove", { id });
+  confirm(false);
+  if (!answer || answer.error) return say(answer);
+  goTo("");
+  changed();
+});
+find("marks").addEventListener("input", () => { editing = true; });
+find("marks").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await act("mark", { tags: find("edit-tags").value, note: find("edit-note").value });
+  editing = false;
+});
+onAddress(() => {
+  const next = inAddress("run");
+  document.body.dataset.run = next || "";
+  if (next === id) return;
+  [id, run, editing] = [next, null, false];
+  confirm(false);
+  show(find("said"), false);
+  show(find("full"), false);
+  show(find("gone"), false);
+  if (id) turn();
+  if (!inAddress("line")) scrollTo({ top: 0 });
+});

@@ -1,0 +1,227 @@
+// What was typed is kept here, for each app, and only ever changed by the person at the keyboard.
+const NAMES = ["min_sites", "quorum_seconds", "round_seconds"];
+const drafts = {}; // app: {key: what was typed}
+let shown = null; // the answer the form was made from
+let wantedApp = "";
+let key = "";
+let era = 0;
+let checks = 0;
+let later = 0;
+
+const draft = () => (drafts[wantedApp] ??= {});
+const named = (name) => element.querySelector(`[data-name="${name}"]`);
+const say = (tone, text) => {
+  find("said").dataset.tone = tone;
+  put(find("said"), text);
+  show(find("said"), Boolean(text));
+};
+
+// One widget for each setting: a switch, a number, or a text.
+const valueOf = (field) => draft()[field.key] ?? field.default;
+const isChanged = (field) => String(valueOf(field)) !== String(field.default);
+const plainNumber = (text) => /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text);
+const makeField = (field) => {
+  const box = make("label", "bt-input");
+  box.dataset.field = `config.${field.key}`;
+  const input = make("input");
+  input.id = `config-${field.key}`;
+  if (field.type === "bool") input.type = "checkbox";
+  else if ((field.type === "int" || field.type === "float") && plainNumber(field.default)) {
+    input.type = "number";
+    input.step = field.type === "int" ? "1" : "any";
+  }
+  input.autocomplete = "off";
+  input.spellcheck = false;
+  const back = actionButton("↺", (event) => {
+    event.preventDefault();
+    delete draft()[field.key];
+    fillFields();
+    soon();
+  }, "bt-back");
+  back.title = "Back to the default";
+  back.setAttribute("aria-label", `${field.key}: back to the default`);
+  const head = make("span", "bt-input-name", field.key);
+  const fault = make("em", "bt-fault");
+  fault.dataset.part = "fault";
+  fault.hidden = true;
+  box.append(head, input, back, make("small", "", field.comment), make("small", "bt-default"), fault);
+  input.addEventListener("input", () => {
+    const typed = field.type === "bool" ? input.checked : input.validity.badInput ? "no number" : input.value;
+    draft()[field.key] = typed;
+    markField(box, field);
+    soon();
+  });
+  return box;
+};
+const markField = (box, field) => {
+  const changed = isChanged(field);
+  box.dataset.changed = changed;
+  show(box.querySelector(".bt-back"), changed);
+  put(box.querySelector(".bt-default"), changed ? `default: ${field.type === "bool" ? (field.default ? "on" : "off") : field.default || "empty"}` : "");
+  countChanged();
+};
+const fillFields = () => {
+  each(find("config"), shown.fields, (field) => `${shown.app}/${field.key}`, makeField, (box, field) => {
+    const input = box.querySelector("input");
+    const value = valueOf(field);
+    if (field.type === "bool") input.checked = value === true;
+    else if (input.value !== String(value) && !input.validity.badInput) input.value = value;
+    markField(box, field);
+  });
+  show(find("no-config"), shown.fields.length === 0);
+};
+const countChanged = () => {
+  const count = shown ? shown.fields.filter(isChanged).length : 0;
+  put(find("changed"), count ? `${count} changed` : "all as the app has it");
+};
+
+const filled = () => ({
+  app: wantedApp,
+  name: named("name").value,
+  tags: named("tags").value,
+  values: Object.fromEntries((shown?.fields ?? []).map((field) => [field.key, valueOf(field)])),
+  on_quorum: named("on_quorum").value,
+  partitions: named("partitions").value,
+  ...Object.fromEntries(NAMES.map((name) => [name, named(name).validity.badInput ? "no number" : named(name).value])),
+});
+const drawFaults = (faults) => {
+  let first = null;
+  for (const box of element.querySelectorAll("[data-field]")) {
+    const text = faults[box.dataset.field] ?? "";
+    const fault = box.querySelector(".bt-fault");
+    put(fault, text);
+    show(fault, Boolean(text));
+    box.querySelector("input, select").setAttribute("aria-invalid", String(Boolean(text)));
+    if (text && !first) first = box;
+  }
+  return first;
+};
+const check = async () => {
+  const asked = (checks += 1);
+  const answer = await ask("check", filled());
+  if (asked !== checks || !answer || answer.error) return; // something newer is on its way
+  drawFaults(answer.faults);
+  put(find("command"), answer.command);
+};
+const soon = () => {
+  clearTimeout(later);
+  later = setTimeout(check, 350);
+};
+
+// Presets, "as last time" and "run again" fill the same things.
+const apply = (from) => {
+  drafts[wantedApp] = { ...from.values };
+  for (const name of NAMES) named(name).value = from.limits[name] || "";
+  named("on_quorum").value = from.limits.on_quorum ?? "stop";
+  if (from.tags !== undefined) named("tags").value = from.tags;
+  fillFields();
+  soon();
+};
+const drawPresets = () => {
+  const none = { id: 0, name: shown.presets.length ? "choose…" : "none saved yet" };
+  each(find("preset"), [none, ...shown.presets], (preset) => preset.id, () => make("option"), (node, preset) => {
+    node.value = preset.id;
+    put(node, preset.by ? `${preset.name} (${preset.by})` : preset.name);
+  });
+  find("preset").disabled = shown.presets.length === 0;
+};
+const draw = () => {
+  each(find("app"), shown.apps, (app) => app.name, () => make("option"), (node, app) => {
+    node.value = app.name;
+    put(node, app.runnable ? app.name : `${app.name} (cannot run)`);
+  });
+  find("app").value = shown.app;
+  put(find("about"), shown.about);
+  each(find("findings"), shown.findings, (finding) => finding.text, () => make("p", "bt-callout"), (node, finding) => {
+    node.dataset.tone = finding.tone;
+    put(node, finding.text);
+  });
+  if (!named("partitions").value) named("partitions").value = shown.partitions;
+  const keys = shown.site_keys.join(", ");
+  put(find("site-keys"), keys ? `The run waits until so many are online; also sets ${keys}.` : "The run waits until so many are online.");
+  show(find("last"), Boolean(shown.last));
+  drawPresets();
+  fillFields();
+  find("deploy").disabled = !shown.apps.find((app) => app.name === shown.app)?.runnable;
+};
+const load = async (asked) => {
+  const mine = (era += 1);
+  const answer = await ask("form", asked);
+  if (mine !== era) return; // another app was chosen meanwhile
+  if (!answer || answer.error) return say("busy", answer?.error ?? SILENT);
+  shown = answer;
+  wantedApp = answer.app;
+  key ||= answer.key;
+  draw();
+  if (answer.again && asked.again) apply(answer.again);
+  else soon();
+};
+
+find("app").addEventListener("change", (event) => {
+  wantedApp = event.target.value;
+  say("busy", "");
+  drawFaults({});
+  load({ app: wantedApp });
+});
+find("preset").addEventListener("change", (event) => {
+  const preset = shown.presets.find((one) => one.id === Number(event.target.value));
+  show(find("drop"), Boolean(preset?.mine));
+  if (preset) apply(preset);
+});
+find("last").addEventListener("click", () => apply(shown.last));
+find("defaults").addEventListener("click", () => apply({ values: {}, limits: {} }));
+find("drop").addEventListener("click", async () => {
+  const answer = await ask("drop", { id: Number(find("preset").value), app: wantedApp });
+  if (!answer || answer.error) return say("bad", answer?.error ?? SILENT);
+  shown.presets = answer.presets;
+  show(find("drop"), false);
+  drawPresets();
+});
+find("keep").addEventListener("click", async () => {
+  const answer = await ask("keep", { ...filled(), preset: find("preset-name").value });
+  if (!answer || answer.error) return say("bad", answer?.error ?? SILENT);
+  if (answer.faults) return drawFaults(answer.faults)?.scrollIntoView({ block: "center" });
+  drawFaults({});
+  shown.presets = answer.presets;
+  drawPresets();
+  say("good", `${find("preset-name").value} is saved.`);
+  find("preset-name").value = "";
+});
+find("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(find("command").textContent);
+    put(find("copy"), "Copied");
+  } catch {
+    getSelection().selectAllChildren(find("command")); // no clipboard without https: mark it instead
+    put(find("copy"), "Press Ctrl-C");
+  }
+  setTimeout(() => put(find("copy"), "Copy"), 2000);
+});
+find("form").addEventListener("input", (event) => {
+  if (event.target.dataset.name) soon();
+});
+find("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  find("deploy").disabled = true;
+  checks += 1; // an older check must not take the faults away
+  const answer = await ask("deploy", { ...filled(), key, watch: find("watch").checked });
+  find("deploy").disabled = false;
+  if (!answer) return say("busy", "The server did not answer. Press Deploy again: it stays one run.");
+  if (answer.error) return say("bad", answer.error);
+  const fault = drawFaults(answer.faults ?? {});
+  if (fault) {
+    fault.scrollIntoView({ block: "center" });
+    fault.querySelector("input, select").focus({ preventScroll: true });
+    return say("bad", answer.text);
+  }
+  key = answer.key;
+  named("name").value = "";
+  say("good", answer.text);
+  find("said").append(" ", linkTo("Look at it", `run=${answer.id}`));
+  changed();
+});
+onAddress(() => {
+  const again = inAddress("again");
+  if (!again) return shown ?? load({});
+  load({ again }).then(() => element.scrollIntoView({ block: "start" }));
+});

@@ -1,0 +1,60 @@
+let now = null;
+let mayAct = false;
+const say = (answer) => {
+  const text = answer?.error ?? answer?.text ?? SILENT;
+  find("said").dataset.tone = answer?.text ? "good" : "bad";
+  put(find("said"), text);
+  show(find("said"), true);
+};
+const act = async (button, what, asked) => {
+  button.disabled = true;
+  say(await ask(what, asked));
+  button.disabled = false;
+  changed();
+  turn();
+};
+const create = (run) => {
+  const row = make("li", "bt-open");
+  row.id = `queue-${run.id}`;
+  const head = make("div", "bt-open-head");
+  const title = make("div", "bt-open-title");
+  title.append(linkTo(run.name, `run=${run.id}`), make("span", "bt-quiet"));
+  const up = actionButton("↑", () => act(up, "shift", { id: run.id, direction: "up" }));
+  const down = actionButton("↓", () => act(down, "shift", { id: run.id, direction: "down" }));
+  const stop = actionButton("Stop", () => act(stop, "halt", { id: run.id }));
+  up.setAttribute("aria-label", `Move ${run.name} up`);
+  down.setAttribute("aria-label", `Move ${run.name} down`);
+  stop.setAttribute("aria-label", `Stop ${run.name}`);
+  stop.id = `run-stop-${run.id}`;
+  const buttons = make("div", "bt-open-actions");
+  buttons.append(up, down, stop);
+  head.append(make("span", "bt-lamp"), title, buttons);
+  row.append(head, make("div", "bt-wait"));
+  return row;
+};
+const fill = (row, run) => {
+  const [head, wait] = row.children;
+  const [lamp, title, buttons] = head.children;
+  light(lamp, run.tone, run.place ? `queued, ${run.place}.` : run.stopping ? "stopping" : run.status);
+  const rounds = run.rounds && run.round ? `round ${run.round} of ${run.rounds}` : run.round ? `round ${run.round}` : "";
+  const since = run.started ? `for ${span(seconds(run.started, now))}` : `deployed ${ago(run.created, now)}`;
+  put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, since].filter(Boolean).join("  ·  "));
+  const [up, down, stop] = buttons.children;
+  show(buttons, mayAct);
+  show(up, run.place > 1);
+  show(down, run.place > 0);
+  put(stop, run.place ? "Cancel" : run.stopping ? "Stopping…" : "Stop");
+  if (run.stopping) stop.disabled = true;
+  drawWait(wait, run.wait, now);
+};
+const turn = poll(async () => {
+  const answer = await ask("queue");
+  if (!answer?.rows) return;
+  now = answer.now;
+  mayAct = answer.can_act;
+  each(find("rows"), answer.rows, (run) => run.id, create, fill);
+  show(find("empty"), answer.rows.length === 0);
+  const waiting = answer.rows.filter((run) => run.place).length;
+  put(find("about"), answer.rows.length ? `${answer.rows.length - waiting} in ${answer.slots} slot${answer.slots > 1 ? "s" : ""}, ${waiting} waiting` : "");
+}, 2000);
+document.addEventListener("blossom:changed", turn);

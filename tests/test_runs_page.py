@@ -1,0 +1,168 @@
+"""The Runs page in a real browser: form, queue, waiting card, history, one run, links."""
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from blossomtune_gradio.store.models import RunStatus
+from tests.browser import Watched, chromium
+from tests.live import LiveFederation
+from tests.people import ADMIN
+from tests.support import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+SECOND = 1000.0
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory):
+    with LiveFederation(tmp_path_factory.mktemp("runs-page")) as made:
+        made.app.federation.start(by=ADMIN)
+        made.add_sites("North", "South")
+        yield made
+
+
+@pytest.fixture
+def page(browser, federation):
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    watched = Watched(page, federation.server.url)
+    page.goto(f"{federation.server.url}/runs")
+    expect(page.locator("#run-deploy")).to_be_enabled(timeout=30 * SECOND)
+    yield page
+    assert watched.troubles == []
+    page.context.close()
+
+
+def choose(page: Page, app: str) -> None:
+    page.locator("#run-app").select_option(app)
+    expect(page.locator("#run-about-app")).to_contain_text("1.0.0")
+    sample = "#config-size" if app == "message_app" else "#config-min-nodes"
+    expect(page.locator(sample)).to_be_visible(timeout=20 * SECOND)
+
+
+def names(federation) -> list[str]:
+    return [run.name for run in federation.app.runs.list(ADMIN)]
+
+
+def test_a_wrong_value_is_told_at_its_field_and_nothing_starts_or_is_lost(page, federation):
+    choose(page, "message_app")
+    page.locator("#run-new-name").fill("wrong")
+    page.locator("#config-size").fill("2.5")
+    page.locator("#config-note").fill('with "quotes"')
+    page.locator("#config-evaluate").uncheck()
+    page.locator("#run-min-sites").fill("-1")
+    expect(page.locator("#run-changed")).to_have_text("3 changed")
+    fault = page.locator('[data-field="config.size"] .bt-fault')
+    expect(fault).to_contain_text("size must be a whole number", timeout=20 * SECOND)
+    page.locator("#run-deploy").click()
+    expect(page.locator("#run-said")).to_contain_text("Nothing was started", timeout=20 * SECOND)
+    expect(fault).to_be_visible()
+    expect(page.locator('[data-field="min_sites"] .bt-fault')).to_contain_text("minimum number")
+    expect(page.locator("#config-size")).to_have_value("2.5")
+    expect(page.locator("#config-note")).to_have_value('with "quotes"')
+    assert "wrong" not in names(federation)
+    choose(page, "numpy_app")  # what was typed for one app is there again when one comes back
+    choose(page, "message_app")
+    expect(page.locator("#config-size")).to_have_value("2.5")
+
+
+def test_a_double_click_is_one_run_that_waits_with_a_card_and_can_be_cancelled(page, federation):
+    choose(page, "numpy_app")
+    page.locator("#run-new-name").fill("clicked twice")
+    page.locator("#run-min-sites").fill("3")
+    page.locator("#run-quorum").fill("600")
+    page.locator("#run-deploy").dblclick()
+    expect(page.locator("#run-said")).to_contain_text(
+        "clicked twice is queued", timeout=20 * SECOND
+    )
+    row = page.locator("#queue li.bt-open").filter(has_text="clicked twice")
+    expect(row).to_have_count(1, timeout=20 * SECOND)
+    expect(row.locator(".bt-callout")).to_contain_text("Needs 3 sites, 2 online")
+    expect(row).to_contain_text("the run is stopped")
+    assert names(federation).count("clicked twice") == 1
+    row.get_by_role("button", name="Stop clicked twice").click()
+    ended = page.locator("#runs tbody tr").filter(has_text="clicked twice")
+    expect(ended).to_contain_text("stopped", timeout=20 * SECOND)
+    expect(ended).to_contain_text("took it out of the queue")
+
+
+def test_a_preset_fills_the_form_again(page, federation):
+    choose(page, "message_app")
+    page.locator("#config-size").fill("7")
+    page.get_by_text("Save as preset").click()
+    page.locator("#run-preset-name").fill("seven")
+    page.locator("#run-keep").click()
+    expect(page.locator("#run-said")).to_contain_text("seven is saved", timeout=20 * SECOND)
+    page.reload()
+    expect(page.locator("#run-deploy")).to_be_enabled(timeout=30 * SECOND)
+    choose(page, "message_app")
+    page.locator("#run-preset").select_option(label=re.compile("seven"))
+    expect(page.locator("#config-size")).to_have_value("7")
+    page.get_by_text("The command", exact=True).click()
+    expect(page.locator("#run-command")).to_contain_text("size=7", timeout=20 * SECOND)
+
+
+def test_history_one_run_its_log_lines_and_run_again(page, federation):
+    run = federation.app.runs.start(
+        "message_app", ADMIN, name="shown in full", config={"size": 4}, tags=["paper"]
+    )
+    assert federation.ended(run).status is RunStatus.COMPLETED
+    page.locator("#runs-search").fill("paper")
+    rows = page.locator("#runs tbody tr")
+    expect(rows).to_have_count(1, timeout=20 * SECOND)
+    rows.get_by_role("link", name="shown in full").click()
+    expect(page.locator("#run-title")).to_have_text("shown in full", timeout=20 * SECOND)
+    assert page.url.endswith(f"/runs?run={run.id}")
+    expect(page.locator("#run-state")).to_have_text("completed")
+    expect(page.locator("#run-sites")).to_contain_text("North")
+    expect(page.locator("#run-events")).to_contain_text("Round 2 begins")
+    expect(page.locator("#run-numbers")).to_contain_text("local admin")
+    plot = page.locator("#loss-chart canvas, #loss-chart svg")
+    expect(plot.first).to_be_visible(timeout=30 * SECOND)
+
+    page.locator("#run-pin").click()
+    expect(page.locator("#run-pin")).to_contain_text("Pinned", timeout=20 * SECOND)
+    line = page.locator("#log .bt-line").filter(has_text="[ROUND 2/2]")
+    expect(line).to_have_count(1, timeout=20 * SECOND)
+    address = line.locator("a").get_attribute("href")
+    page.goto(f"{federation.server.url}/{address}")
+    linked = page.locator("#log .bt-linked")
+    expect(linked).to_contain_text("[ROUND 2/2]", timeout=30 * SECOND)
+    expect(linked).to_be_in_viewport()
+    page.locator("#log-level").select_option("errors")
+    expect(page.locator("#log .bt-line").locator("visible=true")).to_have_count(0)
+
+    page.locator("#run-again").click()
+    expect(page.locator("#config-size")).to_have_value("4", timeout=20 * SECOND)
+    expect(page.locator("#run-tags")).to_have_value("paper")
+    page.locator("#run-new-name").fill("once more")
+    page.locator("#run-deploy").click()
+    wait_for(lambda: "once more" in names(federation), 20)
+    again = next(r for r in federation.app.runs.list(ADMIN) if r.name == "once more")
+    assert federation.ended(again).config["size"] == 4
+
+
+def test_the_log_can_be_downloaded_and_a_run_deleted(page, federation):
+    run = federation.app.runs.start("numpy_app", ADMIN, name="goes away", config={"min-nodes": 1})
+    federation.ended(run)
+    url = f"{federation.server.url}/download/run/{run.id}/log"
+    answer = httpx.get(url, trust_env=False)
+    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.text.count("@@BLOSSOM") == sum(
+        "@@BLOSSOM" in line for line in federation.log(f"run-{run.id}")
+    )
+    page.goto(f"{federation.server.url}/runs?run={run.id}")
+    page.locator("#run-delete").click(timeout=30 * SECOND)
+    page.locator("#run-delete-yes").click()
+    expect(page.locator("#runs")).to_be_visible(timeout=20 * SECOND)
+    expect(page.locator("#runs")).not_to_contain_text("goes away", timeout=20 * SECOND)
+    assert "goes away" not in names(federation)
+    assert httpx.get(url, trust_env=False).status_code == 404
