@@ -113,7 +113,7 @@ _RULES = (
         r"could not be broadcast|size mismatch|shapes? .{0,60}(?:not aligned|mismatch|differ)"
         r"|mat1 and mat2|must match the size of tensor|Error\(s\) in loading state_dict"
         r"|cannot reshape array|inhomogeneous shape",
-        "Arrays of different shapes met: not every site has the same model.",
+        "Arrays of different shapes met {place}: not every site has the same model.",
         "Make sure every site builds the same model from the same configuration and app version.",
     ),
     _rule(
