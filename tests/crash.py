@@ -28,7 +28,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.facts import RunFact
-from blossomtune_gradio.logs.lines import read_level
+from blossomtune_gradio.logs import read_level
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.settings import Settings
 from tests.live import PATH, live_settings
