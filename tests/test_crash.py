@@ -78,8 +78,8 @@ def test_a_killed_executor_ends_its_runs_by_name_and_the_queue_goes_on(federatio
         ("failed", ENDED),
         ("completed", ""),
         ("completed", "node-lost"),
-    }
-    assert any(e["cause_code"] == ENDED for e in ends)
+    }, ends
+    assert any(e["cause_code"] == ENDED for e in ends), ends
     assert federation.ended(last)["status"] == "completed"
     assert of_all(federation, [*victims, last]) == []
 

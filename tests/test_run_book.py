@@ -1,5 +1,7 @@
 """What must hold although a crash may come between any two steps of a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from blossomtune_gradio.flower.facts import RunFact
@@ -24,7 +26,7 @@ SILENT = RunFact(
     fab_hash="",
     status="finished",
     sub_status="failed",
-    details="No heartbeat received from the task",
+    details="",
     pending_at=None,
     starting_at=None,
     running_at=None,
@@ -64,8 +66,8 @@ def test_the_same_lines_are_said_again_after_something_else(book, logs):
     assert said(logs) == [COMMAND, "[ROUND 1/5]", COMMAND]
 
 
-def ended(book, *entries):
-    """How a run ends for which Flower has no better word than a missing heartbeat."""
+def ended(book, *entries, details="No heartbeat received from the task"):
+    """How a run ends of which Flower knows only what it says of a killed ServerApp."""
     with book.database.write() as session:
         run = Run(id=1, name="one", app="a", config={}, partitions=1, created_by="x")
         session.add(run)
@@ -74,7 +76,8 @@ def ended(book, *entries):
             after = {"reason": "it was killed"}
             record(session, by, action, target, target_name=name, after=after)
     incidents = book.incidents(book.get(1))
-    return judged(SILENT, Tally(), StopWish(), lambda _: None, incidents=incidents)
+    fact = replace(SILENT, details=details)
+    return judged(fact, Tally(), StopWish(), lambda _: None, incidents=incidents)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +103,9 @@ def test_a_servers_app_that_fell_silent_is_explained_by_what_ended_beside_it(
 def test_the_executor_is_named_even_if_the_superlink_ended_after_it(book):
     ends = [("process.exit", SYSTEM, name) for name in ("executor", "superlink")]
     assert ended(book, *ends).code == "executor ended"
+
+
+def test_a_servers_app_that_was_told_to_end_with_its_executor_is_explained_too(book):
+    words = "Task failed with unknown error."  # what one that gets SIGTERM tells Flower itself
+    end = ("process.exit", SYSTEM, "executor")
+    assert ended(book, end, details=words).code == "executor ended"

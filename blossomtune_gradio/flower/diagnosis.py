@@ -183,7 +183,7 @@ _RULES = (
     ),
     _rule(
         "server-killed",
-        r"No heartbeat received from the task",
+        r"No heartbeat received from the task|Task failed with unknown error",  # SIGKILL, SIGTERM
         "The ServerApp's process ended without a word: it was killed, or left by itself.",
         "Look for 'out of memory' in the system log on the server, then start the run again.",
     ),
