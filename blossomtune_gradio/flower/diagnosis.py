@@ -79,7 +79,7 @@ _RULES = (
         "bad-import",
         r"cannot import name ['\"](\w+)['\"]|ImportError|module ['\"][\w.]+['\"] has no attribute"
         r"|LoadServerAppError|LoadClientAppError|Unable to load",
-        "The app's own code cannot be imported by {who}.",
+        "{who} cannot import the app's own code.",
         "Correct the import in the app's folder; Runs → Apps shows what a check finds.",
     ),
     _rule(
@@ -113,7 +113,7 @@ _RULES = (
         r"could not be broadcast|size mismatch|shapes? .{0,60}(?:not aligned|mismatch|differ)"
         r"|mat1 and mat2|must match the size of tensor|Error\(s\) in loading state_dict"
         r"|cannot reshape array|inhomogeneous shape",
-        "Arrays of different shapes met: the models of {who} and the others are not the same.",
+        "{who} met arrays of different shapes: its model is not the one the others have.",
         "Make sure every site builds the same model from the same configuration and app version.",
     ),
     _rule(

@@ -44,7 +44,10 @@ class RunWatcher:
             return waiting.for_sites(run, said.required, self._all_sites(), said.connected)
         if not self._online():
             return waiting.for_sites(run, 0, self._all_sites(), 0)
-        return waiting.for_answers(run, self._ledger.rows())
+        rows = self._ledger.rows()
+        if not run.round and not rows and len(self._online()) < (least := _least_sites(run)):
+            return waiting.for_sites(run, least, self._all_sites(), None)
+        return waiting.for_answers(run, rows)
 
     def look(self, run: Run, flower_id: int, over: bool = False) -> Run:
         """Note what the sites do, and act when a deadline is over. The row as it is now."""
@@ -81,6 +84,11 @@ class RunWatcher:
 
     def _online(self) -> list[Site]:
         return [site for site in self._all_sites() if site.presence == "online"]
+
+
+def _least_sites(run: Run) -> int:
+    """How many sites the app was told to wait for. Not every app says in its log that it does."""
+    return max((int(run.config[key]) for key in site_keys(run.config)), default=0)
 
 
 def tell_of_wait(book: RunBook, run: Run, wait: Wait, told: bool) -> bool:

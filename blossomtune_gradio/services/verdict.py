@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
-from blossomtune_gradio.flower.diagnosis import Who, diagnose, program_cause, server_cause
+from blossomtune_gradio.flower.diagnosis import Who, diagnose, program_cause, server_cause, spoken
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.round_log import ErrorReply, Event, Point, Replies
 from blossomtune_gradio.store.models import RunStatus
@@ -270,5 +270,5 @@ def _causes(tally: Tally, who: Callable[[int], Who]) -> list[Diagnosis]:
 
 
 def _evidence(tally: Tally, who: Callable[[int], Who]) -> tuple[str, ...]:
-    shown = [f"{who(error.node_id).name}: {error.reason}" for error in tally.errors]
+    shown = [f"{who(error.node_id).name}: {spoken(error.reason)}" for error in tally.errors]
     return tuple(dict.fromkeys(shown))[-_SHOWN:]
