@@ -237,8 +237,11 @@ def _all_failed(tally: Tally, who: Callable[[int], Who], phases: list[str]) -> V
     lead = f"No site could {' or '.join(phases)}: every reply was an error."
     evidence = _evidence(tally, who)
     if len({cause.code for cause in causes}) == 1:
-        sentence = f"{lead} {causes[0].sentence}"
-        return Verdict(RunStatus.FAILED, sentence, causes[0].code, evidence, causes[0].advice)
+        alike = causes[0]
+        if len({who(error.node_id).name for error in tally.errors}) > 1:
+            alike = diagnose(Who("Every site", "there"), tally.errors[0].reason)
+        sentence = f"{lead} {alike.sentence}"
+        return Verdict(RunStatus.FAILED, sentence, alike.code, evidence, alike.advice)
     advice = "The evidence has each site's error; the sites' own logs have the traceback."
     return Verdict(RunStatus.FAILED, lead, Cause.ALL_FAILED, evidence, advice)
 
@@ -260,7 +263,7 @@ def _remark(tally: Tally, who: Callable[[int], Who]) -> Verdict:
     """It is completed, but not every answer was good."""
     causes = _causes(tally, who)
     said = " ".join(dict.fromkeys(cause.sentence for cause in causes))
-    sentence = f"Completed without every answer. {said}"
+    sentence = f"Not every answer was good. {said}"
     last = causes[-1]
     return Verdict(RunStatus.COMPLETED, sentence, last.code, _evidence(tally, who), last.advice)
 
