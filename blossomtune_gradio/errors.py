@@ -52,6 +52,12 @@ class SettingsError(BlossomError):
     """An option has a value the program cannot start with; the message names the variable."""
 
 
+class DatabaseBusy(BlossomError):
+    """Another program holds the database."""
+
+    status = 503
+
+
 class ProcessFailed(BlossomError):
     """A child program did not start, did not become ready, or would not end."""
 

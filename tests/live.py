@@ -70,6 +70,24 @@ class LiveFederation:
         """Names of the sites Flower can give work to."""
         return {site.name for site in self.app.sites.sites(ADMIN) if site.presence == "online"}
 
+    def participant(self, name: str) -> int:
+        """The number of the participant behind a site."""
+        sites = self.app.sites.sites(ADMIN)
+        return next(site.participant_id for site in sites if site.name == name)
+
+    def kill(self, name: str, program: str) -> None:
+        """End a program of a site the hard way, by its name in the command line."""
+        folder = str(self.folder / "sites" / name)
+        for process in psutil.process_iter():
+            try:
+                words = process.cmdline()
+            except psutil.Error:
+                continue
+            if any(program in word for word in words[:3]) and any(folder in w for w in words):
+                process.kill()
+                return
+        raise AssertionError(f"{name} runs no {program}")
+
     def start(self, name: str, **config: object) -> Run:
         """Start a run of one of the apps."""
         given = {key.replace("_", "-"): value for key, value in config.items()}

@@ -172,7 +172,7 @@ def test_a_token_of_a_lesser_role_may_do_less(federation, terminal):
     line = "blossomtune token create --name looker --role participant --days 1"
     secret = terminal.json(line)["token"]
     env = f"BLOSSOMTUNE_URL={federation.server.url} BLOSSOMTUNE_TOKEN={secret}"
-    terminal.good(f"{env} blossomtune run list")
+    terminal.good(f"{env} blossomtune superlink status")
     refused = terminal.run(f"{env} blossomtune run start message_app")
     assert (refused.returncode, "Only a researcher or an admin" in refused.stderr) == (2, True)
     assert federation.app.audit.verify(ADMIN, afresh=True).good  # written beside the server

@@ -6,13 +6,19 @@ not ten.
 
 from __future__ import annotations
 
+import random
+import shutil
+import socket
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
+from blossomtune_gradio.errors import BlossomError, DatabaseBusy, InvalidInput
 from blossomtune_gradio.store.models import Run, RunStatus
 from tests.live import LiveFederation
 from tests.people import ADMIN
+from tests.support import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 COMPLETED, FAILED = RunStatus.COMPLETED, RunStatus.FAILED
@@ -84,3 +90,98 @@ def test_the_fault_is_named_with_evidence_and_a_next_step(ended, name):
     assert run.advice
     assert run.evidence
     assert words in card(run)
+
+
+def test_a_site_that_is_revoked_while_it_trains_is_named(federation):
+    app = federation.app
+    run = app.runs.start(
+        "fault_app", ADMIN, name="revoked", config=ONE_ROUND | {"client-sleep": 60.0, "faulty": "9"}
+    )
+    wait_for(lambda: asked(federation, run) == {"North", "South"}, 120)
+    app.participants.revoke(federation.participant("South"), ADMIN, "contract ended")
+    over = federation.ended(run, 200)
+    assert over.cause_code == "node-lost", card(over)
+    assert "South" in over.cause
+    assert over.advice
+    assert over.evidence
+
+
+def test_a_killed_client_and_a_killed_supernode_are_named(tmp_path):
+    with LiveFederation(tmp_path, run_slots=2) as made:
+        made.app.federation.start(by=ADMIN)
+        made.add_sites("East", "West")
+        client = made.app.runs.start(
+            "fault_app", ADMIN, config=ONE_ROUND | {"client": "killed", "faulty": "1"}
+        )
+        wait_for(lambda: asked(made, client) == {"East", "West"}, 120)
+        over = made.ended(client, 240)
+        assert over.cause_code == "client-killed", card(over)
+        assert "West" in card(over)
+
+        node = made.app.runs.start("fault_app", ADMIN, config=ONE_ROUND | {"client-sleep": 30.0})
+        wait_for(lambda: asked(made, node) == {"East", "West"}, 120)
+        made.kill("East", "flower-supernode")
+        over = made.ended(node, 240)
+        assert over.cause_code == "node-lost", card(over)
+        assert "East" in card(over)
+        assert over.evidence
+
+
+def test_a_bundle_that_is_too_large_is_refused_before_anything_starts(federation):
+    folder = federation.app.settings.flower_apps_dir / "large_app"
+    shutil.copytree(federation.app.apps.get("fault_app").path, folder)
+    project = folder / "pyproject.toml"
+    project.write_text(project.read_text().replace("fault-app", "large-app"))
+    for number in range(40):  # noise does not become smaller when it is packed
+        noise = random.Random(number).randbytes(400_000).hex()
+        (folder / "fault_app" / f"data_{number}.py").write_text(f"noise = '{noise}'\n")
+    with pytest.raises(InvalidInput, match="10 MB"):
+        federation.app.runs.start("large_app", ADMIN)
+
+
+def test_a_lost_log_folder_and_a_locked_database_do_not_end_a_run(federation):
+    app = federation.app
+    run = app.runs.start(
+        "fault_app", ADMIN, name="rough night", config=ONE_ROUND | {"client-sleep": 15.0}
+    )
+    wait_for(lambda: asked(federation, run), 120)
+    shutil.rmtree(app.settings.data_dir / "logs")
+    other = sqlite3.connect(app.settings.data_dir / "blossomtune.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseBusy, match="locked by another program"):
+        app.runs.stop(run.id, ADMIN)
+    other.execute("ROLLBACK")
+    other.close()
+    over = federation.ended(run, 200)
+    assert over.status is COMPLETED, card(over)
+    told = "\n".join(federation.log("blossomtune"))
+    assert "has been removed from the disk" in told
+    assert "locked by another program" in told
+
+
+def test_a_taken_port_is_named_when_the_superlink_starts(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            LiveFederation(tmp_path, superlink_port=port) as made,
+            pytest.raises(BlossomError) as told,
+        ):
+            made.app.federation.start(by=ADMIN)
+    assert str(port) in str(told.value)
+    assert "port" in str(told.value)
+    assert "BLOSSOMTUNE_SUPERLINK_PORT" in str(told.value)
+
+
+def test_a_broken_certificate_is_named_when_the_superlink_starts(tmp_path):
+    with LiveFederation(tmp_path) as made:
+        made.app.credentials.cert.write_text("this is not a certificate")
+        with pytest.raises(BlossomError) as told:
+            made.app.federation.start(by=ADMIN)
+    assert "certificate" in str(told.value).lower()
+
+
+def asked(federation: LiveFederation, run: Run) -> set[str]:
+    """The sites that were given work in this run."""
+    return {row.name for row in federation.app.history.sites(run.id, ADMIN)}

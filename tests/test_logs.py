@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,6 +240,17 @@ def test_memory_holds_a_bounded_number_of_lines_and_forgotten_ones_come_from_the
     source.cool()
     assert len(source._lines) == 0
     assert len(source.after(None, 1000, 300)[1]) == 300
+
+
+def test_a_removed_folder_is_made_again_and_the_loss_is_told(store, tmp_path):
+    store.append("run", ["one", "two"])
+    folder = store.path("run").parent
+    shutil.rmtree(folder)
+    store.append("run", ["three"])
+    texts = [line.text for line in store.since({"run": 0}, ["run"]).lines]
+    assert texts[0].endswith("has been removed from the disk.")
+    assert texts[1:] == ["three"]
+    assert [line.text for line in LogStore(folder).since({}, ["run"]).lines] == texts
 
 
 def test_a_full_disk_raises_and_leaves_no_half_batch(store):

@@ -18,7 +18,7 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.alerts import AlertService
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.run_book import RunBook
-from blossomtune_gradio.services.verdict import Cause, Verdict
+from blossomtune_gradio.services.verdict import Verdict
 from blossomtune_gradio.services.webhook_address import AddressGuard
 from blossomtune_gradio.services.webhooks import WebhookService
 from blossomtune_gradio.store.models import Run, RunStatus, now
@@ -100,7 +100,7 @@ def submitted(book: RunBook, name: str = "one") -> Run:
 def test_a_webhook_is_signed_and_names_what_happened(book, webhooks, receiver):
     _, secret = webhooks.add(receiver.url, ["run_failed"], ADA)
     run = submitted(book)
-    book.end(run.id, Verdict(RunStatus.FAILED, "It broke.", Cause.SERVER_APP))
+    book.end(run.id, Verdict(RunStatus.FAILED, "It broke.", "exception"))
     webhooks.deliver_due()
     headers, body = receiver.got[0]
     stamp = headers["X-BlossomTune-Timestamp"]
@@ -192,7 +192,7 @@ def test_people_hear_of_what_they_chose_and_of_the_runs_they_watch(book, alerts,
     alerts.wish([], "", ADMIN)
     first, second = submitted(book, "first"), submitted(book, "second")
     alerts.watch(second.id, True, "boss@example.org", ADMIN)
-    book.end(first.id, Verdict(RunStatus.FAILED, "It broke.", Cause.SERVER_APP))
+    book.end(first.id, Verdict(RunStatus.FAILED, "It broke.", "exception"))
     assert outbox.newest(ADMIN) == []
     book.waits(second.id, "Needs 3 sites.")
     book.still_waits(second.id, "Needs 3 sites.")

@@ -1,5 +1,6 @@
 """The database: migrations, transactions, constraints and legal moves."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-from blossomtune_gradio.errors import NotPossible, SettingsError
+from blossomtune_gradio.errors import DatabaseBusy, NotPossible, SettingsError
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (
     PARTICIPANT_MOVES,
@@ -87,3 +88,17 @@ def test_many_threads_that_read_and_then_write_never_meet_a_locked_database(data
         list(pool.map(increment, range(200)))
     with database.read() as session:
         assert session.get_one(Option, "count").value == "200"
+
+
+def test_a_database_that_another_program_locks_is_told_in_a_sentence(tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    ours = Database(url)
+    other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseBusy, match="locked by another program"), ours.write() as session:
+        session.add(_participant("late"))
+    other.execute("ROLLBACK")
+    other.close()
+    with ours.write() as session:
+        session.add(_participant("in time"))
+    ours.close()

@@ -43,14 +43,18 @@ def add_to(commands: Commands) -> None:
     mark.set_defaults(run=_mark)
     delete = verbs.add_parser("delete", help="delete an ended run with its log and numbers")
     delete.set_defaults(run=_delete)
-    for command in (shown, log, wait, stop, move, mark, delete):
+    watch = verbs.add_parser("watch", help="be told by mail of its end and its waits")
+    watch.set_defaults(run=_watch)
+    watch.add_argument("--email", default="", help="where to; as for all alerts")
+    watch.add_argument("--off", action="store_true", help="no more")
+    for command in (shown, log, wait, stop, move, mark, delete, watch):
         command.add_argument("id", type=int, help="number of the run")
     move.add_argument("direction", choices=("up", "down"))
     mark.add_argument("--note")
     mark.add_argument("--tag", action="append", help="once for each; replaces those before")
     mark.add_argument("--pin", action=argparse.BooleanOptionalAction)
     wait.add_argument("--deadline", type=float, default=0, help="seconds; 0 waits for ever (0)")
-    for command in (listing, shown, log, wait, stop, move, mark, delete):
+    for command in (listing, shown, log, wait, stop, move, mark, delete, watch):
         add_server(command)
 
 
@@ -207,6 +211,14 @@ def _mark(arguments: argparse.Namespace) -> int:
     with Client(arguments) as server:
         run = server.change("PATCH", f"/runs/{arguments.id}", body)
     show(arguments, run, facts(run, "id", "name", "note", "tags", "pinned"))
+    return 0
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    body = {"on": not arguments.off, "email": arguments.email}
+    with Client(arguments) as server:
+        done = server.change("PUT", f"/runs/{arguments.id}/watch", body)
+    show(arguments, done, ["You will be told." if done["on"] else "You will not be told."])
     return 0
 
 

@@ -63,8 +63,8 @@ def _rule(code: str, pattern: str, sentence: str, advice: str) -> _Rule:
 _RULES = (
     _rule(
         "partition-id",
-        r"KeyError.{0,20}['\"](partition-id|num-partitions)['\"]|^['\"](partition-id|num-part"
-        r"itions)['\"]$|started without (partition-id|num-partitions)",
+        r"KeyError.{0,20}?(partition-id|num-partitions)|^['\"](partition-id|num-partitions)['\"]$"
+        r"|started without (partition-id|num-partitions)",
         "{who} asked for {0}, which it was not given.",
         "Start the SuperNode with the kit (or with --node-config 'partition-id=0 "
         "num-partitions=2'); a ServerApp must not read it at all.",
@@ -79,7 +79,7 @@ _RULES = (
         "bad-import",
         r"cannot import name ['\"](\w+)['\"]|ImportError|module ['\"][\w.]+['\"] has no attribute"
         r"|LoadServerAppError|LoadClientAppError|Unable to load",
-        "{who} cannot import the app's own code.",
+        "{who} could not import the app's own code.",
         "Correct the import in the app's folder; Runs → Apps shows what a check finds.",
     ),
     _rule(
@@ -113,7 +113,7 @@ _RULES = (
         r"could not be broadcast|size mismatch|shapes? .{0,60}(?:not aligned|mismatch|differ)"
         r"|mat1 and mat2|must match the size of tensor|Error\(s\) in loading state_dict"
         r"|cannot reshape array|inhomogeneous shape",
-        "{who} met arrays of different shapes: its model is not the one the others have.",
+        "Arrays of different shapes met {place}: not every site has the same model.",
         "Make sure every site builds the same model from the same configuration and app version.",
     ),
     _rule(
@@ -259,7 +259,8 @@ def spoken(text: str) -> str:
     """`<class 'ValueError'>:<'…'>` as Python would print it."""
     if hit := _WRAPPED.search(text):
         name = hit[1].rpartition(".")[2]
-        return f"{name}: {hit[2].strip()}" if hit[2] else name
+        said = hit[2].strip().strip("'\"")
+        return f"{name}: {said}" if said else name
     return text.strip()
 
 

@@ -20,6 +20,7 @@ from blossomtune_gradio.logs.files import (
 )
 from blossomtune_gradio.logs.lines import Line, from_record, position_of, to_record
 
+REMOVED = "WARNING: What was written here before has been removed from the disk."
 KEPT_LINES = 2000  # in memory
 KEPT_CHARACTERS = 1_000_000  # likewise, whichever is reached first
 SEARCHED = 64 * 1024 * 1024  # bytes from the end that a search looks through
@@ -46,6 +47,8 @@ class Source:
         if not records:
             return
         with self._lock:
+            if self._was_removed():
+                records.insert(0, to_record(now, REMOVED, pairs[0][1]))
             append_all(self.path, b"".join(records), self._size)
             for record in records:
                 self._size += len(record)
@@ -105,6 +108,17 @@ class Source:
 
     # -- with the lock held ---------------------------------------------------------------------
 
+    def _was_removed(self) -> bool:
+        """Somebody deleted or cut the file (or its folder): begin anew rather than fail."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size >= self._size:
+            return False
+        self.path.unlink(missing_ok=True)
+        self._size = 0
+        self._forget_lines()
+        return True
+
     def _warm_up(self) -> None:
         if self._is_warm:
             return
@@ -163,7 +177,7 @@ class Source:
         return from_record(self._name, record, end)
 
     def _backwards(self, end: int) -> Iterator[tuple[bytes, int]]:
-        return backwards(self.path, end) if end > 0 else iter(())
+        return backwards(self.path, end) if end > 0 and self.path.exists() else iter(())
 
     def _forwards(self, begin: int, end: int) -> Iterator[tuple[bytes, int]]:
-        return forwards(self.path, begin, end)
+        return forwards(self.path, begin, end) if self.path.exists() else iter(())

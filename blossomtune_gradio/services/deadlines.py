@@ -1,9 +1,9 @@
 """Deadlines of a run: how long it may wait for sites, and how long a round may take.
 
 `for_waiting` and `for_round` look at the row and say what has to happen now; the caller does it.
-Going on with fewer sites is only possible before the first round, and only where the app has a
-setting for the number of sites it waits for: a ServerApp cannot be told anything once it runs, so
-it is stopped and submitted again with the smaller number. Pure.
+Going on with fewer sites is only possible before a site was asked for anything, and only where the
+app has a setting for the number of sites it waits for: a ServerApp cannot be told anything once it
+runs, so it is stopped and submitted again with the smaller number. Pure.
 """
 
 from __future__ import annotations
@@ -26,14 +26,19 @@ class GoOn:
     sites: int
 
 
-def for_waiting(run: Run, online: int, why: str) -> StopWish | GoOn | None:
-    """What becomes of a run that waits for sites; None: it may wait on."""
+def for_waiting(
+    run: Run, online: int, why: str, *, has_begun: bool = False
+) -> StopWish | GoOn | None:
+    """What becomes of a run that waits for sites; None: it may wait on.
+
+    `has_begun` once a site was asked for anything.
+    """
     deadline = quorum_deadline(run)
     if deadline is None or now() < deadline:
         return None
     sentence = f"Too few sites for {run.quorum_seconds} s. {why}"
     if run.on_quorum == GO_ON:
-        obstacle = _obstacle(run, online)
+        obstacle = _obstacle(run, online, has_begun)
         if not obstacle:
             return GoOn(online)
         sentence = f"{sentence} It could not go on with those who were there: {obstacle}"
@@ -54,9 +59,9 @@ def for_round(run: Run, rows: Sequence[RunSite]) -> StopWish | None:
     return StopWish(US, Cause.ROUND_TIMEOUT, sentence)
 
 
-def _obstacle(run: Run, online: int) -> str:
-    if run.round:
-        return "a run cannot change its number of sites after the first round began."
+def _obstacle(run: Run, online: int, has_begun: bool) -> str:
+    if has_begun:
+        return "a run cannot change its number of sites once sites have begun to work."
     if not online:
         return "nobody was."
     if run.flower_run_id is not None and not site_keys(run.config):

@@ -73,7 +73,8 @@ class RunWatcher:
         if run.waiting_since is None:
             self._book.waits(self._run_id, wait.sentence)
         self._told = tell_of_wait(self._book, run, wait, self._told)
-        what = for_waiting(run, len(self._online()), wait.sentence)
+        has_begun = bool(self._ledger.rows())
+        what = for_waiting(run, len(self._online()), wait.sentence, has_begun=has_begun)
         if isinstance(what, GoOn):
             lower_sites(self._book, run, what.sites)
         elif what is not None:

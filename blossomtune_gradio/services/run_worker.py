@@ -129,6 +129,7 @@ class RunWorker:
                 return
             shutil.rmtree(self._folder, ignore_errors=True)
             run.flower_run_id, run.stop_reason = None, ""
+            run.round, run.round_began_at = 0, None
 
     def _submitted(self, run: Run) -> Verdict | None:
         """Run `flwr run` and note Flower's run id; a verdict when Flower did not take it."""

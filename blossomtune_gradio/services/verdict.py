@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
-from blossomtune_gradio.flower.diagnosis import Who, diagnose, program_cause, server_cause, spoken
+from blossomtune_gradio.flower.diagnosis import (
+    Who,
+    diagnose,
+    program_cause,
+    server_cause,
+    spoken,
+)
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.round_log import ErrorReply, Event, Point, Replies
+from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.store.models import RunStatus
 
 _KEPT_LINES, _KEPT_ERRORS, _SHOWN = 400, 50, 12
@@ -84,8 +91,8 @@ class Tally:
 
     def hear(self, line: str) -> None:
         """Remember the newest lines: a traceback is at the end."""
-        if line.strip():
-            self.lines.append(line)
+        if text := plain(line):
+            self.lines.append(text)
 
     def add(self, event: Event) -> None:
         """Count replies, remember the values of each metric."""
@@ -234,14 +241,14 @@ def _of_replies(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> V
 
 def _all_failed(tally: Tally, who: Callable[[int], Who], phases: list[str]) -> Verdict:
     causes = _causes(tally, who)
+    names = tuple(dict.fromkeys(who(error.node_id).name for error in tally.errors))
+    everybody = Who(" and ".join(names), f"at {' and '.join(names)}")
     lead = f"No site could {' or '.join(phases)}: every reply was an error."
     evidence = _evidence(tally, who)
     if len({cause.code for cause in causes}) == 1:
-        alike = causes[0]
-        if len({who(error.node_id).name for error in tally.errors}) > 1:
-            alike = diagnose(Who("Every site", "there"), tally.errors[0].reason)
-        sentence = f"{lead} {alike.sentence}"
-        return Verdict(RunStatus.FAILED, sentence, alike.code, evidence, alike.advice)
+        cause = diagnose(everybody, tally.errors[-1].reason)
+        sentence = f"{lead} {cause.sentence}"
+        return Verdict(RunStatus.FAILED, sentence, cause.code, evidence, cause.advice)
     advice = "The evidence has each site's error; the sites' own logs have the traceback."
     return Verdict(RunStatus.FAILED, lead, Cause.ALL_FAILED, evidence, advice)
 

@@ -18,10 +18,10 @@ from urllib.parse import quote
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.errors import DatabaseBusy, SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _PRAGMAS = (
@@ -62,15 +62,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for looking only; nothing is committed."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        """A session for looking only; nothing is committed. Raises DatabaseBusy."""
+        with _told_when_locked(), Session(self._engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that commits at the end, or undoes everything when an error leaves it."""
+        """A session that commits at the end, or undoes everything when an error leaves it.
+
+        Raises:
+            DatabaseBusy: another program holds the lock for longer than ten seconds.
+        """
         # Threads queue here: SQLite's own wait is a game of chance with an error after 10 s.
         with (
+            _told_when_locked(),
             self._turn,
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
@@ -94,6 +99,19 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+
+
+@contextmanager
+def _told_when_locked() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if "locked" not in str(error.orig):
+            raise
+        raise DatabaseBusy(
+            "The database is locked by another program (a backup, a second server, a network "
+            "disk). Nothing was changed; end that program, then try again."
+        ) from error
 
 
 def _looking_only(url: str) -> str:

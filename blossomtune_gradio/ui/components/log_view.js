@@ -163,20 +163,20 @@ const showLinked = async () => {
   drawFollow();
   put(find("follow"), "Show the newest");
   note(row ? "The lines around the linked one." : "The linked line is not there (any more).");
-  if (row) lines.scrollTop = row.offsetTop - lines.offsetTop - lines.clientHeight / 2;
   if (!row) return;
   keepUntil = Date.now() + 6000;
   keepInView();
 };
-// What stands above still grows for a moment; who scrolls themselves is left alone.
+// What stands above still grows for a moment, and the log may not be shown yet; who scrolls
+// themselves is left alone.
 let keepUntil = 0;
 const keepInView = () => {
-  if (Date.now() < keepUntil) find("lines").scrollIntoView({ block: "center" });
+  if (Date.now() > keepUntil) return;
+  lines.querySelector(".bt-linked")?.scrollIntoView({ block: "center" });
+  setTimeout(keepInView, 300);
 };
-if (ofRun) {
-  document.addEventListener("blossom:run", () => setTimeout(keepInView, 100));
+if (ofRun)
   for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(name, () => { keepUntil = 0; }, { passive: true });
-}
 if (ofRun)
   onAddress(() => {
     const run = inAddress("run");

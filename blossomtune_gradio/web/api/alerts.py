@@ -47,6 +47,14 @@ class Alerts(Strict):
     email: str = Field("", max_length=254, description="Where they go")
 
 
+class Watch(Strict):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"on": True, "email": "ada@example.org"}]}
+    )
+    on: bool
+    email: str = Field("", max_length=254, description="Where to; empty: as for all alerts")
+
+
 class NewWebhook(Strict):
     model_config = ConfigDict(
         json_schema_extra={
@@ -120,6 +128,11 @@ def _add_alerts(made: APIRouter, app: Application, caller: Caller) -> None:
     def wish(body: Alerts, user: by) -> Alerts:
         found = app.alerts.wish(body.kinds, body.email, user)
         return Alerts(kinds=found.kinds, email=found.email)  # type: ignore[arg-type]
+
+    @made.put("/runs/{run_id}/watch", summary="Be told of its end and its waits, or no more")
+    def watch(run_id: Id, body: Watch, user: by) -> Watch:
+        app.alerts.watch(run_id, body.on, body.email, user)
+        return body
 
 
 def _add_webhooks(made: APIRouter, app: Application, caller: Caller) -> None:

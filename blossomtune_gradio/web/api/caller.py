@@ -29,6 +29,12 @@ class Caller:
         client = request.client
         return self._tokens.user(secret.strip(), client.host if client else "")
 
+    def researcher(self, request: Request) -> User:
+        """The user, for what participants do not see on the page either."""
+        user = self(request)
+        require(user, Role.RESEARCHER, "see or start runs")
+        return user
+
     def anybody_with_a_token(self, request: Request) -> User:
         """The user, if they have any role at all."""
         user = self(request)

@@ -63,6 +63,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.get("/sites", summary="Approved sites as Flower sees them")
     def sites(user: by) -> list[SiteView]:
+        require(user, Role.RESEARCHER, "see all sites")
         return [_site(site) for site in app.sites.sites(user)]
 
     @made.post("/sites/{site_id}/revoke", summary="Cut a site off for good")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotPossible
-from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.identity import User
 from blossomtune_gradio.services.run_history import RunFilter
 from blossomtune_gradio.services.run_limits import RunLimits
 from blossomtune_gradio.store.models import Run, RunSite
@@ -44,7 +44,7 @@ _Status = Literal[
 
 def router(app: Application, caller: Caller) -> APIRouter:
     """`/runs`."""
-    made = APIRouter(tags=["runs"])
+    made = APIRouter(tags=["runs"], dependencies=[Depends(caller.researcher)])
     by = Annotated[User, Depends(caller)]
 
     def view(run: Run, user: User) -> RunView:
@@ -114,7 +114,6 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.get("/runs/{run_id}/log", summary="Its log from a cursor on")
     def log(run_id: Id, user: by, after: After = None, limit: Limit = 500) -> LogPage:
-        require(user, Role.RESEARCHER, "read the logs")
         run = app.runs.get(run_id, user)
         return log_page(app, f"run-{run.id}", after, limit)
 
