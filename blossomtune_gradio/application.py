@@ -38,7 +38,7 @@ from blossomtune_gradio.services.participants import ParticipantService
 from blossomtune_gradio.services.presets import PresetService
 from blossomtune_gradio.services.run_book import RunBook
 from blossomtune_gradio.services.run_history import RunHistory
-from blossomtune_gradio.services.run_worker import Tools
+from blossomtune_gradio.services.run_tools import Tools
 from blossomtune_gradio.services.runner import Runner
 from blossomtune_gradio.services.runs import RunService
 from blossomtune_gradio.services.site_reports import SiteReports

@@ -6,7 +6,8 @@ in UTC, ids unsigned 64-bit numbers: too large for JavaScript, so show them as t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from flwr.proto.node_pb2 import NodeInfo
@@ -58,6 +59,8 @@ class RunFact:
     bytes_received: int
     client_seconds: float
     """Compute time of all ClientApps together."""
+    config: Mapping[str, object] = field(default_factory=dict)
+    """What the submission gave instead of the app's defaults."""
 
     @property
     def finished(self) -> bool:
@@ -114,6 +117,7 @@ def run_fact(run: Run) -> RunFact:
         bytes_sent=run.bytes_sent,
         bytes_received=run.bytes_recv,
         client_seconds=run.clientapp_runtime,
+        config={key: getattr(v, v.WhichOneof("scalar")) for key, v in run.override_config.items()},
     )
 
 

@@ -6,7 +6,7 @@ lines in memory, `files` reads a file backwards.
 """
 
 from blossomtune_gradio.logs.follower import FileFollower
-from blossomtune_gradio.logs.lines import Line
+from blossomtune_gradio.logs.lines import Line, read_level
 from blossomtune_gradio.logs.store import LogStore, Page
 
-__all__ = ["FileFollower", "Line", "LogStore", "Page"]
+__all__ = ["FileFollower", "Line", "LogStore", "Page", "read_level"]

@@ -5,8 +5,17 @@ sees. The other files are its insides: `tree` finds and ends every descendant, `
 process we started or adopted, `record` is what survives us on disk, `words` says how it ended.
 """
 
-from blossomtune_gradio.processes.leftovers import end_leftovers
+from blossomtune_gradio.processes.leftovers import died_unseen, end_leftovers
 from blossomtune_gradio.processes.model import Program, State, Status
 from blossomtune_gradio.processes.supervisor import ProcessSupervisor
+from blossomtune_gradio.processes.tree import is_free
 
-__all__ = ["ProcessSupervisor", "Program", "State", "Status", "end_leftovers"]
+__all__ = [
+    "ProcessSupervisor",
+    "Program",
+    "State",
+    "Status",
+    "died_unseen",
+    "end_leftovers",
+    "is_free",
+]

@@ -1,4 +1,4 @@
-"""Ends what a killed program of ours left running, known from its records alone."""
+"""What a killed program of ours left behind, known from its records alone."""
 
 from pathlib import Path
 
@@ -14,3 +14,12 @@ def end_leftovers(record_dir: Path) -> None:
     """
     for path in sorted(record_dir.glob("*.json")):
         clear_leftovers(path.stem, RecordFile(path))
+
+
+def died_unseen(record_dir: Path, name: str) -> bool:
+    """Whether a program ended while nobody watched it: it has a record, but does not run.
+
+    Ask before `adopt` or `start`, which clear the record. Raises ProcessFailed.
+    """
+    record = RecordFile(record_dir / f"{name}.json").read()
+    return record is not None and not record.is_running()

@@ -21,7 +21,14 @@ from blossomtune_gradio.flower.credentials import ServerCredentials, make_secret
 from blossomtune_gradio.flower.noise import is_noise
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
-from blossomtune_gradio.processes import ProcessSupervisor, Program, State, Status
+from blossomtune_gradio.processes import (
+    ProcessSupervisor,
+    Program,
+    State,
+    Status,
+    died_unseen,
+    is_free,
+)
 from blossomtune_gradio.services.audit import AuditLog
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
@@ -49,9 +56,9 @@ class FederationService:
         self._on_change = on_change
         self.home = settings.data_dir / "flower"
         self._secret = make_secret_file(self.home / "superexec.secret")
-        records = settings.data_dir / "processes"
-        self._superlink = ProcessSupervisor(records, on_change=self._changed)
-        self._executor = ProcessSupervisor(records, on_change=self._changed)
+        self._records = settings.data_dir / "processes"
+        self._superlink = ProcessSupervisor(self._records, on_change=self._changed)
+        self._executor = ProcessSupervisor(self._records, on_change=self._changed)
         self._raw = settings.data_dir / "logs" / "raw"
         self._raw.mkdir(parents=True, exist_ok=True)
         self._followers = [
@@ -73,10 +80,10 @@ class FederationService:
             self._discard_leftovers()
             return
         with self._lock:
+            self._note_unseen_ends()
             if self._superlink.adopt(self._superlink_program()):
                 self._connect()
-                if not self._executor.adopt(self._executor_program()):
-                    self._executor.start(self._executor_program())
+                self._start_executor()
                 return
         try:
             self.start(by=SYSTEM)
@@ -89,6 +96,8 @@ class FederationService:
         try:
             if not leave_running:
                 with self._lock:
+                    if self._superlink.status.state is State.RUNNING:
+                        self._audit.note(SYSTEM, "superlink.pause", "process:superlink")
                     self._end_programs()
             self._superlink.close(leave_running)
             self._executor.close(leave_running)
@@ -109,7 +118,7 @@ class FederationService:
         with self._lock:
             if self._superlink.status.state not in (State.STOPPED, State.EXITED, State.FAILED):
                 raise NotPossible(f"The SuperLink is {self._superlink.status.state} already.")
-            self._port = self._settings.superlink_port or self._free_port()
+            self._port = self._choose_port()
             self._options.remember_superlink(self._port, by)
             self._logs.append("blossomtune", [f"{by.name} starts the SuperLink."])
             try:
@@ -169,8 +178,13 @@ class FederationService:
         self._superlink.start(self._superlink_program())
         self._superlink.wait(State.RUNNING, seconds=self._settings.ready_seconds + 5)
         self._connect()
-        self._executor.start(self._executor_program())
+        self._start_executor()
         self._executor.wait(State.RUNNING, seconds=self._settings.ready_seconds)
+
+    def _start_executor(self) -> None:
+        """Or adopt the one that outlived us, with the ServerApps below it."""
+        if not self._executor.adopt(self._executor_program()):
+            self._executor.start(self._executor_program())
 
     def _end_programs(self) -> None:
         """Executor first, so that it does not complain about a missing SuperLink."""
@@ -256,6 +270,31 @@ class FederationService:
         }
         process = f"process:{status.name}"
         self._audit.note(SYSTEM, "process.exit", process, target_name=status.name, after=said)
+
+    def _note_unseen_ends(self) -> None:
+        """After a crash or a power cut: what ended besides us, for the audit and for the runs."""
+        for name in (SUPERLINK, EXECUTOR):
+            if died_unseen(self._records, name):
+                said = {
+                    "state": State.FAILED.value,
+                    "exit_code": None,
+                    "reason": f"{name} had ended when BlossomTune started again: a crash or a "
+                    "power cut ended both.",
+                }
+                process = f"process:{name}"
+                self._audit.note(SYSTEM, "process.exit", process, target_name=name, after=said)
+
+    def _choose_port(self) -> int:
+        """The one before a crash of ours, if it may be: programs that outlived us look there.
+
+        Where it must be another, an executor that outlived us is of no use, and is ended.
+        """
+        last, fixed = self._options.superlink_port(), self._settings.superlink_port
+        if last and (last == fixed or (not fixed and is_free(last))):
+            return last
+        if last and self._executor.adopt(self._executor_program()):
+            self._executor.stop()
+        return fixed or self._free_port()
 
     def _free_port(self) -> int:
         with socket.socket() as probe:

@@ -64,6 +64,8 @@ class RunFollower:
     def to_the_end(self) -> Verdict | None:
         """Follow until the run has ended: how. None when told to leave, or to submit it again."""
         self._hear(self._log.lines_so_far(), again=True)
+        if self._parser.round:  # a crash may have come between a line and what it says
+            self._note_round(self._parser.round, None)
         while not self._ending.is_set():
             try:
                 fact = self._follow(self._federation.control)

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.identity import SYSTEM
-from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.logs import LogStore, read_level
+from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services import timeline
 from blossomtune_gradio.services.alerts import AlertService
 from blossomtune_gradio.services.audit import record
@@ -20,6 +21,7 @@ from blossomtune_gradio.services.verdict import Incident, StopWish, Verdict
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AuditEntry, Run, RunStatus, now
 
+_ENDS = ("process.exit", "superlink.pause", "superlink.stop")
 ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
 
 
@@ -43,19 +45,15 @@ class RunBook:
         return self._in(*ACTIVE)
 
     def incidents(self, run: Run) -> list[Incident]:
-        """Which programs of ours ended by themselves since the run began, oldest first."""
+        """Which programs of ours ended since the run began, oldest first."""
         query = (
             select(AuditEntry)
-            .where(AuditEntry.action == "process.exit", AuditEntry.at >= run.created_at)
+            .where(AuditEntry.action.in_(_ENDS), AuditEntry.at >= run.created_at)
             .order_by(AuditEntry.id)
         )
         with self.database.read() as session:
             entries = list(session.scalars(query))
-        return [
-            Incident(e.target_name, f"{e.at:%H:%M:%S} UTC: {e.after.get('reason', '')}")
-            for e in entries
-            if e.target_name in ("superlink", "executor")
-        ]
+        return [incident for e in entries if (incident := _incident(e)) is not None]
 
     @contextmanager
     def change(self, run_id: int) -> Iterator[tuple[Session, Run]]:
@@ -136,13 +134,37 @@ class RunBook:
         self._logs.append("blossomtune", [sentence])
 
     def say(self, run_id: int, *lines: str) -> None:
-        """Lines of ours in the log of the run."""
-        self._logs.append(source_of(run_id), lines)
+        """Lines of ours in the log of the run; what a crash left at its end is not said again."""
+        source = source_of(run_id)
+        newest = self._logs.since({}, [source], tail=len(lines)).lines
+        end = [line.text for line in newest]
+        wanted = [read_level(plain(line))[1] for line in lines]
+        there = next(n for n in range(len(end), -1, -1) if end[len(end) - n :] == wanted[:n])
+        self._logs.append(source, lines[there:])
+
+    def claimed(self) -> set[str]:
+        """Flower's numbers of all runs that have a row."""
+        with self.database.read() as session:
+            query = select(Run.flower_run_id).where(Run.flower_run_id.is_not(None))
+            return {number for number in session.scalars(query) if number}
 
     def _in(self, *states: str) -> list[Run]:
         query = select(Run).where(Run.status_word.in_(states)).order_by(Run.position, Run.id)
         with self.database.read() as session:
             return list(session.scalars(query))
+
+
+def _incident(entry: AuditEntry) -> Incident | None:
+    at = f"{entry.at:%H:%M:%S} UTC"
+    if entry.action == "process.exit":
+        if entry.target_name not in ("superlink", "executor"):
+            return None
+        return Incident(entry.target_name, f"{at}: {entry.after.get('reason', '')}")
+    if entry.action == "superlink.pause":
+        sentence = "BlossomTune was ended, and the SuperLink with it."
+    else:
+        sentence = f"{entry.actor_name} stopped the SuperLink."
+    return Incident("superlink", f"{at}: {sentence}", asked=True)
 
 
 def source_of(run_id: int) -> str:

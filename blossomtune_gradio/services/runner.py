@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services import waiting
 from blossomtune_gradio.services.deadlines import GoOn, for_waiting
+from blossomtune_gradio.services.run_tools import Tools
 from blossomtune_gradio.services.run_watch import lower_sites, tell_of_wait
-from blossomtune_gradio.services.run_worker import RunWorker, Tools
+from blossomtune_gradio.services.run_worker import RunWorker
 from blossomtune_gradio.services.verdict import Verdict
 from blossomtune_gradio.services.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunStatus

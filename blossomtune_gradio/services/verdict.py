@@ -71,10 +71,11 @@ class StopWish:
 
 @dataclass(frozen=True)
 class Incident:
-    """A program of ours that ended by itself while the run was on."""
+    """A program of ours that ended while the run was on."""
 
     program: str  # "superlink" or "executor"
     text: str  # how, with the time
+    asked: bool = False  # somebody wanted it to end
 
 
 class Tally:
@@ -142,6 +143,7 @@ def unknown_run(run_id: int) -> RunFact:
         bytes_sent=0,
         bytes_received=0,
         client_seconds=0.0,
+        config={},
         **nothing,
     )
 
@@ -173,14 +175,18 @@ def judged(
 def _failed(fact: RunFact, tally: Tally, incidents: Sequence[Incident]) -> Verdict:
     cause = server_cause(fact.details, tuple(tally.lines))
     if cause.code == "server-killed" and incidents:
-        program = incidents[-1].program
+        # Without an executor a ServerApp dies; one whose SuperLink is away waits for it.
+        last = next((i for i in reversed(incidents) if i.program == "executor"), incidents[-1])
+        program = last.program
         code = Cause.SUPERLINK if program == "superlink" else Cause.EXECUTOR
         return Verdict(
             RunStatus.FAILED,
             f"The {program} ended while the run was on, and took the ServerApp with it.",
             code,
             tuple(incident.text for incident in incidents)[-_SHOWN:],
-            "It was started again by itself; its log says why it ended. Run it again.",
+            "Run it again."
+            if last.asked
+            else "It was started again by itself; its log says why it ended. Run it again.",
         )
     return _verdict(RunStatus.FAILED, cause)
 

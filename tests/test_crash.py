@@ -1,0 +1,181 @@
+"""kill -9 at moments of a seed: what ran goes on or its end is named, once, and the queue goes on.
+
+In CI each program is killed at least five times, several kinds within one run because a lost site
+takes Flower a minute; `-m soak` kills each kind twenty times, in a run of its own each.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from blossomtune_gradio.application import Application
+from blossomtune_gradio.processes import is_free
+from tests.crash import (
+    EXECUTOR,
+    KINDS,
+    SUPERLINK,
+    SUPERNODE,
+    WEB,
+    Crashable,
+    of_all,
+    pause,
+)
+from tests.live import PATH, live_settings
+from tests.people import ADMIN
+from tests.support import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashable]:
+    with Crashable(tmp_path_factory.mktemp("crash"), "a", "b", "c", run_slots=5) as made:
+        yield made
+        assert made.end() == 0  # SIGTERM, after all that
+
+
+def test_a_run_goes_on_whatever_is_killed_beside_its_servers_app(federation):
+    dice = random.Random(1)
+    sites = dice.sample(sorted(federation.joined), 2)
+    kills = [(WEB, ""), (WEB, ""), *[(SUPERLINK, "")] * 4, *[(SUPERNODE, site) for site in sites]]
+    dice.shuffle(kills)
+    run = federation.start("survivor", client_sleep=2.0)
+    wait_for(lambda: federation.run(run)["round"] >= 1, 180, every=0.2)
+    for kind, site in kills:
+        pause(dice.uniform(0, 3))
+        dead = federation.kill(kind, site)
+        if kind != SUPERNODE:  # that one takes a minute, in which others may die
+            federation.until_recovered(kind, dead)
+    ended = federation.ended(run)
+    assert (ended["status"], ended["round"]) == ("completed", 5), ended
+    assert ended["cause_code"] in ("", "node-lost"), ended
+    assert of_all(federation, [run]) == []
+
+
+def test_a_killed_executor_ends_its_runs_by_name_and_the_queue_goes_on(federation):
+    dice = random.Random(2)
+    victims: list[int] = []
+    for number in range(4):
+        victims.append(federation.start(f"victim {number}", client_sleep=1.0, min_nodes=1))
+        wait_for(lambda run=victims[-1]: federation.run(run)["status"] == "running", 180, every=0.2)
+        pause(dice.uniform(0, 3))
+        dead = federation.kill(EXECUTOR)
+        if number == 1:
+            federation.until_recovered(WEB, federation.kill(WEB))
+        federation.until_recovered(EXECUTOR, dead)
+    last = federation.start("the next one")
+    ends = [federation.ended(run) for run in victims]
+    assert {(e["status"], e["cause_code"]) for e in ends} <= {
+        ("failed", ENDED),
+        ("completed", ""),
+        ("completed", "node-lost"),
+    }
+    assert any(e["cause_code"] == ENDED for e in ends)
+    assert federation.ended(last)["status"] == "completed"
+    assert of_all(federation, [*victims, last]) == []
+
+
+def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(federation):
+    repeated = federation.start("submitted twice")
+    federation.kill(f"flwr-run-{repeated}")
+    lost = federation.start("answer lost")
+    answer = federation.data / "runs" / str(lost) / "submit.out"
+    wait_for(lambda: federation.recorded(f"flwr-run-{lost}"), 180, every=0.01)
+    federation.kill(WEB)
+    wait_for(lambda: "run-id" in answer.read_text(), 180)
+    answer.write_text("")  # it never reached the disk
+    federation.serve()
+    for run in (repeated, lost):
+        assert federation.ended(run)["status"] == "completed", federation.run(run)
+    assert any("answer of flwr run was lost" in line for line in federation.log(f"run-{lost}"))
+    assert of_all(federation, [repeated, lost]) == []
+
+
+def test_after_a_power_cut_every_state_is_true_and_the_queue_goes_on(federation):
+    run = federation.start("in the dark", client_sleep=2.0)
+    wait_for(lambda: federation.run(run)["round"] >= 2, 180, every=0.2)
+    behind = federation.start("behind it")
+    federation.kill(WEB)
+    for process in federation.leftovers():
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    wait_for(lambda: not federation.leftovers(), 30)
+    federation.serve()
+    for name in sorted(federation.joined):
+        federation.join(name)
+    first, second = federation.ended(run), federation.ended(behind)
+    assert (first["status"], first["cause_code"]) == ("failed", ENDED), first
+    assert "power cut" in " ".join(first["evidence"])
+    assert second["status"] == "completed", second
+    assert of_all(federation, [run, behind]) == []
+
+
+# -- start and stop again and again -----------------------------------------------------------
+
+
+def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start and stop the SuperLink; nothing may grow after the first two times."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    app = Application(live_settings(folder), PATH)
+    app.open()
+    me = psutil.Process()
+    files: list[int] = []
+    memory: list[float] = []
+    try:
+        for _ in range(2 + count):
+            app.federation.start(by=ADMIN)
+            port = app.options.superlink_port()
+            app.federation.stop(by=ADMIN)
+            assert me.children(recursive=True) == []
+            assert is_free(port)
+            assert list((app.federation.home / "tmp").iterdir()) == list(temporary.iterdir()) == []
+            assert list((app.settings.data_dir / "processes").iterdir()) == []
+            files.append(me.num_fds())
+            memory.append(me.memory_info().rss / 2**20)
+    finally:
+        app.close()
+    print(f"open files {files[2:]}, MiB {[round(mb) for mb in memory[2:]]}")
+    assert max(files[2:]) <= files[1] + 2, files  # a keep-alive connection or the like
+    assert memory[-1] - memory[2] <= 5 + 0.2 * count, memory
+
+
+def test_five_starts_and_stops_leave_nothing(tmp_path, monkeypatch):
+    cycles(tmp_path, 3, monkeypatch)
+
+
+@pytest.mark.soak
+def test_fifty_starts_and_stops_leave_nothing(tmp_path, monkeypatch):
+    cycles(tmp_path, 50, monkeypatch)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_twenty_kills_of_one_kind(federation, kind):
+    """Each in a run of its own; the ends are counted and printed."""
+    ends: Counter[str] = Counter()
+    runs = []
+    for seed in range(20):
+        dice = random.Random(f"{kind} {seed}")
+        run = federation.start(f"{kind} {seed}", client_sleep=1.0, min_nodes=1)
+        pause(dice.uniform(0, 20))
+        site = dice.choice(sorted(federation.joined))
+        federation.until_recovered(kind, federation.kill(kind, site), site)
+        ended = federation.ended(run)
+        ends[f"{ended['status']} {ended['cause_code']}".strip()] += 1
+        runs.append(run)
+    print(f"{kind}: {dict(ends)}")
+    assert of_all(federation, runs) == []
+    allowed = {"completed", f"failed {ENDED}"} if kind == EXECUTOR else {"completed"}
+    assert set(ends) <= allowed | {"completed node-lost"}, ends

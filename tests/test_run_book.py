@@ -1,0 +1,102 @@
+"""What must hold although a crash may come between any two steps of a run."""
+
+import pytest
+
+from blossomtune_gradio.flower.facts import RunFact
+from blossomtune_gradio.identity import SYSTEM
+from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.alerts import AlertService
+from blossomtune_gradio.services.audit import record
+from blossomtune_gradio.services.outbox import Outbox
+from blossomtune_gradio.services.run_book import RunBook
+from blossomtune_gradio.services.verdict import StopWish, Tally, judged
+from blossomtune_gradio.services.webhook_address import AddressGuard
+from blossomtune_gradio.services.webhooks import WebhookService
+from blossomtune_gradio.store.models import Run
+from tests.people import ADMIN
+
+COMMAND = "$ flwr run app --format json"
+ANSWER = ["{", '  "run-id": "7"', "}"]
+SILENT = RunFact(
+    run_id=7,
+    app_id="",
+    app_version="",
+    fab_hash="",
+    status="finished",
+    sub_status="failed",
+    details="No heartbeat received from the task",
+    pending_at=None,
+    starting_at=None,
+    running_at=None,
+    finished_at=None,
+    bytes_sent=0,
+    bytes_received=0,
+    client_seconds=0.0,
+)
+
+
+@pytest.fixture
+def logs(tmp_path):
+    return LogStore(tmp_path / "logs")
+
+
+@pytest.fixture
+def book(database, logs):
+    hooks = WebhookService(database, logs, AddressGuard())
+    return RunBook(database, logs, AlertService(database, Outbox(database), hooks))
+
+
+def said(logs):
+    return [line.text for line in logs.since({"run-1": 0}, ["run-1"]).lines]
+
+
+@pytest.mark.parametrize("kept", range(5))
+def test_what_a_crash_left_of_a_batch_of_lines_is_completed_and_not_doubled(book, logs, kept):
+    lines = [COMMAND, *ANSWER]
+    logs.append("run-1", ["something before", *lines[:kept]])
+    book.say(1, *lines)
+    assert said(logs) == ["something before", *lines]
+
+
+def test_the_same_lines_are_said_again_after_something_else(book, logs):
+    for lines in ([COMMAND], ["[ROUND 1/5]"], [COMMAND]):
+        book.say(1, *lines)
+    assert said(logs) == [COMMAND, "[ROUND 1/5]", COMMAND]
+
+
+def ended(book, *entries):
+    """How a run ends for which Flower has no better word than a missing heartbeat."""
+    with book.database.write() as session:
+        run = Run(id=1, name="one", app="a", config={}, partitions=1, created_by="x")
+        session.add(run)
+        for action, by, name in entries:
+            target = "process:superlink"
+            after = {"reason": "it was killed"}
+            record(session, by, action, target, target_name=name, after=after)
+    incidents = book.incidents(book.get(1))
+    return judged(SILENT, Tally(), StopWish(), lambda _: None, incidents=incidents)
+
+
+@pytest.mark.parametrize(
+    ("entries", "code", "words"),
+    [
+        ([], "server-killed", "heartbeat"),
+        ([("process.exit", SYSTEM, "executor")], "executor ended", "it was killed"),
+        ([("process.exit", SYSTEM, "superlink")], "superlink ended", "it was killed"),
+        ([("process.exit", SYSTEM, "site-a")], "server-killed", "heartbeat"),
+        ([("superlink.stop", ADMIN, "")], "superlink ended", f"{ADMIN.name} stopped"),
+        ([("superlink.pause", SYSTEM, "")], "superlink ended", "BlossomTune was ended"),
+    ],
+)
+def test_a_servers_app_that_fell_silent_is_explained_by_what_ended_beside_it(
+    book, entries, code, words
+):
+    verdict = ended(book, *entries)
+    assert verdict.code == code
+    assert words in " ".join(verdict.evidence)
+    assert verdict.advice
+
+
+def test_the_executor_is_named_even_if_the_superlink_ended_after_it(book):
+    ends = [("process.exit", SYSTEM, name) for name in ("executor", "superlink")]
+    assert ended(book, *ends).code == "executor ended"
