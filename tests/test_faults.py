@@ -20,7 +20,7 @@ from tests.live import LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 COMPLETED, FAILED = RunStatus.COMPLETED, RunStatus.FAILED
 ONE_ROUND = {"num-server-rounds": 1}
 # name: (configuration, how the run ends, the cause, words the card must have)
@@ -73,7 +73,7 @@ def ended(federation: LiveFederation) -> dict[str, Run]:
         name: federation.app.runs.start("fault_app", ADMIN, name=name, config=ONE_ROUND | config)
         for name, (config, *_) in FAULTS.items()
     }
-    return {name: federation.ended(run, 300) for name, run in started.items()}
+    return {name: federation.ended(run, 600) for name, run in started.items()}
 
 
 def card(run: Run) -> str:

@@ -147,6 +147,7 @@ class RunFollower:
 
     def _act(self, event: Event) -> None:
         if isinstance(event, RoundStarted):
+            self._book.running(self.run_id)  # Flower is only asked now and then; the log knows
             self._note_round(event.round, event.total)
         elif isinstance(event, Point) and not self._parser.round and not event.site:
             self._note_round(event.round, None)  # an app that prints points but no rounds
