@@ -135,14 +135,17 @@ def test_a_bundle_that_is_too_large_is_refused_before_anything_starts(federation
     for number in range(40):  # noise does not become smaller when it is packed
         noise = random.Random(number).randbytes(400_000).hex()
         (folder / "fault_app" / f"data_{number}.py").write_text(f"noise = '{noise}'\n")
-    with pytest.raises(InvalidInput, match="10 MB"):
+    with pytest.raises(InvalidInput, match="10,485,760 bytes"):
         federation.app.runs.start("large_app", ADMIN)
 
 
 def test_a_lost_log_folder_and_a_locked_database_do_not_end_a_run(federation):
     app = federation.app
     run = app.runs.start(
-        "fault_app", ADMIN, name="rough night", config=ONE_ROUND | {"client-sleep": 15.0}
+        "fault_app",
+        ADMIN,
+        name="rough night",
+        config=ONE_ROUND | {"client-sleep": 15.0, "min-nodes": 1},
     )
     wait_for(lambda: asked(federation, run), 120)
     shutil.rmtree(app.settings.data_dir / "logs")

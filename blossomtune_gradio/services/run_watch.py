@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from blossomtune_gradio.flower.diagnosis import Who
 from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.flower.round_log import Event, Waiting
 from blossomtune_gradio.identity import SYSTEM
@@ -11,7 +12,7 @@ from blossomtune_gradio.services import timeline, waiting
 from blossomtune_gradio.services.deadlines import GoOn, for_round, for_waiting
 from blossomtune_gradio.services.run_book import RunBook
 from blossomtune_gradio.services.run_limits import site_keys
-from blossomtune_gradio.services.run_sites import SiteLedger
+from blossomtune_gradio.services.run_sites import LOST, SiteLedger
 from blossomtune_gradio.services.sites import Site, SiteService
 from blossomtune_gradio.services.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunStatus, now
@@ -64,6 +65,18 @@ class RunWatcher:
         if wish := for_round(run, self._ledger.rows()):
             self._book.ask_stop(self._run_id, wish)
         return self._book.get(self._run_id)
+
+    def lost(self) -> None:
+        """Flower has just said that a site it does not name was lost: who is away now?"""
+        online = {site.node_id for site in self._online()}
+        away = [row.name for row in self._ledger.rows() if row.node_id not in online]
+        self._lost = list(dict.fromkeys([*self._lost, *away]))
+
+    def who(self, node_id: int) -> Who:
+        """The site behind a node id in an error reply."""
+        if node_id == LOST and self._lost:
+            return Who(" or ".join(self._lost), f"at {' or '.join(self._lost)}")
+        return self._ledger.who(node_id)
 
     def goes_on(self, run: Run) -> bool:
         """True while the run is being stopped only to be submitted again."""
