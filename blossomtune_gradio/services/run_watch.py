@@ -29,6 +29,7 @@ class RunWatcher:
         self._ledger = SiteLedger(book.database, run_id)
         self._waiting: Waiting | None = None
         self._told = False
+        self._lost: list[str] = []  # names of sites that went away in the middle of work
 
     def begin(self) -> None:
         """A new follower begins: what was waited for before is heard again if it is still so."""
