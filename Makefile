@@ -27,7 +27,7 @@ run: $(VENV)/.apps ## serve the web page, nothing else
 	@exec $(BIN)/blossomtune serve
 
 test: $(VENV)/.dev browser ## install what is missing and run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(VENV)/.dev ## ruff, mypy and the pre-commit hooks on all files
 	$(BIN)/ruff check .

@@ -201,7 +201,7 @@ def serving(credentials: Any, origin: str | None) -> Iterator[str]:
     argv = [sys.executable, "-m", "benchmarks.gateway", "--serve", str(port), *files]
     process = subprocess.Popen([*argv, origin or "-"])
     try:
-        wait_for(lambda: answers(port) or process.poll() is not None, 30)
+        wait_for(lambda: answers(port) or process.poll() is not None, 120)
         assert process.poll() is None
         yield f"127.0.0.1:{port}"
     finally:

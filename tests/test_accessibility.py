@@ -14,7 +14,7 @@ SECOND = 1000.0
 SETTLED = {  # what is there once the page has its answers
     "/": "#lamp-superlink",
     "/join": "#join-steps [aria-current=step]",
-    "/runs": "#run-app input",
+    "/runs": "#run-app",
     "/admin": "#participants tbody tr",
 }
 

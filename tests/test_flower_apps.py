@@ -86,6 +86,7 @@ def test_a_good_app_is_runnable_and_was_not_run(app_dir, capsys):
 def test_the_three_fixture_apps_are_told_apart():
     apps = {app.name: app for app in discover(APPS)}
     assert {name: app.api for name, app in apps.items()} == {
+        "fault_app": "message",
         "legacy_app": "legacy",
         "message_app": "message",
         "numpy_app": "message",

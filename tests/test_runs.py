@@ -72,6 +72,13 @@ def test_a_run_whose_clients_all_fail_is_not_called_completed(federation):
     assert "every reply was an error" in run.cause
 
 
+def test_an_app_that_waits_without_a_word_is_understood_too(federation):
+    run = federation.start("numpy_app", min_nodes=3)
+    wait_for(lambda: "Needs 3 sites, 2 online" in federation.why(run), 60)
+    federation.app.runs.stop(run.id, ADMIN)
+    assert federation.ended(run, 30).status is RunStatus.STOPPED
+
+
 def test_a_run_that_waits_says_for_how_many_and_who_is_missing(federation):
     run = federation.start("message_app", min_nodes=3)
     wait_for(lambda: "Needs 3 sites, 2 online" in federation.why(run), 60)

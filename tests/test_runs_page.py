@@ -108,6 +108,18 @@ def test_a_preset_fills_the_form_again(page, federation):
     expect(page.locator("#run-command")).to_contain_text("size=7", timeout=20 * SECOND)
 
 
+def test_a_failed_run_shows_the_cause_what_to_do_and_the_lines_that_show_it(page, federation):
+    run = federation.app.runs.start("message_app", ADMIN, config={"mode": "raise"})
+    assert federation.ended(run).status is RunStatus.FAILED
+    page.goto(f"{federation.server.url}/runs?run={run.id}")
+    expect(page.locator("#run-cause")).to_contain_text("No site could train", timeout=20 * SECOND)
+    expect(page.locator("#run-advice")).to_contain_text("then start the run again")
+    expect(page.locator("#run-evidence")).to_be_visible()
+    expect(page.locator("#run-evidence")).to_contain_text("North: ")
+    expect(page.locator("#run-evidence")).not_to_contain_text("<class")
+    expect(page.locator("#run-tails details")).to_have_count(0)  # no site here shares its output
+
+
 def test_history_one_run_its_log_lines_and_run_again(page, federation):
     run = federation.app.runs.start(
         "message_app", ADMIN, name="shown in full", config={"size": 4}, tags=["paper"]

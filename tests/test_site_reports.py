@@ -7,6 +7,7 @@ import pytest
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotAllowed, NotPossible
+from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.kits import TokenRefused
 from blossomtune_gradio.services.site_reports import Report
 from blossomtune_gradio.store.models import Participant, now
@@ -15,6 +16,7 @@ from tests.people import ADMIN, approved, person
 from tests.test_kits import fresh_key, token_of
 
 GOOD = {"good": True, "checks": [{"name": "flwr", "state": "PASS", "sentence": "1.41.0"}]}
+RESEARCHER = User(provider="local", sub="rita", name="Rita", role=Role.RESEARCHER)
 BIG = "x" * 10_000_000
 REPORT, JOIN = "/api/v1/join/report", "/api/v1/join"
 
@@ -149,3 +151,20 @@ def is_refused(answer: httpx.Response, status: int) -> None:
     sentence = answer.json()["detail"] if is_problem else answer.text
     assert sentence.endswith(".")
     assert len(sentence) < 400
+
+
+def test_what_a_failed_site_shares_is_for_researchers_and_only_beside_the_run_it_is_of(
+    app, ada, token
+):
+    begin = now()
+    app.site_reports.take(token, Report.model_validate(GOOD | {"tail": "ValueError: bad scan"}))
+    failed_by = now()
+    app.site_reports.take(token, Report.model_validate(GOOD))  # a later start, nothing failed
+
+    def tails(since, until, by=RESEARCHER):
+        return app.site_reports.tails([ada.id, 999], since, until, by)
+
+    assert tails(begin, failed_by) == {ada.id: "ValueError: bad scan"}
+    assert tails(now(), now()) == {}
+    with pytest.raises(NotAllowed):
+        tails(begin, failed_by, by=person("ada"))

@@ -141,9 +141,9 @@ _RULES = (
     ),
     _rule(
         "port-in-use",
-        r"address already in use|errno 98|errno 48|Port .{0,12}in use",
+        r"address already in use|errno 98|errno 48|port \d+ is already used|Port .{0,12}in use",
         "A port that is needed is used by another program.",
-        "End that program, or set another port in the settings.",
+        "End that program, or set another one (BLOSSOMTUNE_SUPERLINK_PORT is the SuperLink's).",
     ),
     _rule(
         "clock",

@@ -18,6 +18,7 @@ from blossomtune_gradio.errors import BlossomError, FlowerUnreachable, NotPossib
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.credentials import ServerCredentials, make_secret_file
+from blossomtune_gradio.flower.diagnosis import program_cause
 from blossomtune_gradio.flower.noise import is_noise
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
@@ -126,7 +127,7 @@ class FederationService:
             except BlossomError as error:
                 self._options.remember_superlink(0, SYSTEM, f"It did not start: {error}"[:500])
                 self._end_programs()
-                raise
+                raise _explained(error) from error
         self._on_change()
 
     def stop(self, by: User) -> None:
@@ -301,3 +302,12 @@ class FederationService:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         return port
+
+
+def _explained(error: BlossomError) -> BlossomError:
+    """The same, with cause and next step after the first sentence if its last words tell them."""
+    first, *rest = str(error).split("\n")
+    cause = program_cause("The SuperLink", [first, *rest])
+    if cause is None:
+        return error
+    return ProcessFailed("\n".join([f"{first} {cause.text}", *rest]))

@@ -28,7 +28,7 @@ from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.metrics import FAILURES, REPLIES, MetricService
 from blossomtune_gradio.services.run_book import RunBook, source_of, wish_of
 from blossomtune_gradio.services.run_log import RunLog
-from blossomtune_gradio.services.run_sites import SiteLedger
+from blossomtune_gradio.services.run_sites import LOST, SiteLedger
 from blossomtune_gradio.services.run_watch import RunWatcher
 from blossomtune_gradio.services.verdict import Tally, Verdict, judged, unknown_run
 from blossomtune_gradio.store.models import Run, now
@@ -79,7 +79,7 @@ class RunFollower:
                     fact,
                     self._tally,
                     wish_of(run),
-                    self._ledger.who,
+                    self._watcher.who,
                     run.min_sites,
                     self._book.incidents(run),
                 )
@@ -147,11 +147,14 @@ class RunFollower:
 
     def _act(self, event: Event) -> None:
         if isinstance(event, RoundStarted):
+            self._book.running(self.run_id)  # Flower is only asked now and then; the log knows
             self._note_round(event.round, event.total)
         elif isinstance(event, Point) and not self._parser.round and not event.site:
             self._note_round(event.round, None)  # an app that prints points but no rounds
         elif isinstance(event, ErrorReply):
             self._ledger.failed(event, self._parser.round)
+            if event.node_id == LOST:
+                self._watcher.lost()
 
     def _note_round(self, number: int, total: int | None) -> None:
         with self._book.change(self.run_id) as (session, run):

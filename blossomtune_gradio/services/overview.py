@@ -98,13 +98,12 @@ class Overview:
 
     def _run(self, run: Run) -> dict[str, Any]:
         why = self._runs.why(run, SYSTEM)
-        moving = _RUN_TONES.get(run.status, "bad" if why and run.round == 0 else "busy")
         return {
             "id": run.id,
             "name": run.name,
             "app": run.app,
             "status": run.status.value,
-            "tone": moving,
+            "tone": _RUN_TONES.get(run.status, "busy"),
             "round": run.round,
             "rounds": run.rounds,
             "why": why,

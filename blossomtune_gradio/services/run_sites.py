@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.flower.diagnosis import Who
+from blossomtune_gradio.flower.diagnosis import Who, spoken
 from blossomtune_gradio.flower.messages import SiteMessage
 from blossomtune_gradio.flower.round_log import ErrorReply
 from blossomtune_gradio.services import timeline
@@ -57,9 +57,10 @@ class SiteLedger:
             if row is None:
                 return ""
             row.failures += 1
-            row.last_error = reply.reason[:_LONGEST]
+            said = spoken(reply.reason)
+            row.last_error = said[:_LONGEST]
             row.last_round = max(row.last_round, round_number)
-            timeline.note(session, self._run_id, "site", f"{row.name} failed: {reply.reason[:300]}")
+            timeline.note(session, self._run_id, "site", f"{row.name} failed: {said[:300]}")
             return row.name
 
     def who(self, node_id: int) -> Who:
@@ -109,7 +110,7 @@ class SiteLedger:
         row.answered += len(answered) + len(gone)
         for message in answered:
             if message.error is not None:
-                row.last_error = message.error[:_LONGEST]
+                row.last_error = spoken(message.error)[:_LONGEST]
         row.open_messages = sorted(still_open)
         row.open_since = min((m.asked_at for m in unanswered), default=None)
         row.last_round, row.last_at = max(row.last_round, round_number), now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from blossomtune_gradio.flower.diagnosis import Who
 from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.flower.round_log import Event, Waiting
 from blossomtune_gradio.identity import SYSTEM
@@ -11,7 +12,7 @@ from blossomtune_gradio.services import timeline, waiting
 from blossomtune_gradio.services.deadlines import GoOn, for_round, for_waiting
 from blossomtune_gradio.services.run_book import RunBook
 from blossomtune_gradio.services.run_limits import site_keys
-from blossomtune_gradio.services.run_sites import SiteLedger
+from blossomtune_gradio.services.run_sites import LOST, SiteLedger
 from blossomtune_gradio.services.sites import Site, SiteService
 from blossomtune_gradio.services.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunStatus, now
@@ -28,6 +29,7 @@ class RunWatcher:
         self._ledger = SiteLedger(book.database, run_id)
         self._waiting: Waiting | None = None
         self._told = False
+        self._lost: list[str] = []  # names of sites that went away in the middle of work
 
     def begin(self) -> None:
         """A new follower begins: what was waited for before is heard again if it is still so."""
@@ -44,7 +46,10 @@ class RunWatcher:
             return waiting.for_sites(run, said.required, self._all_sites(), said.connected)
         if not self._online():
             return waiting.for_sites(run, 0, self._all_sites(), 0)
-        return waiting.for_answers(run, self._ledger.rows())
+        rows = self._ledger.rows()
+        if not run.round and not rows and len(self._online()) < (least := _least_sites(run)):
+            return waiting.for_sites(run, least, self._all_sites(), None)
+        return waiting.for_answers(run, rows)
 
     def look(self, run: Run, flower_id: int, over: bool = False) -> Run:
         """Note what the sites do, and act when a deadline is over. The row as it is now."""
@@ -61,6 +66,18 @@ class RunWatcher:
         if wish := for_round(run, self._ledger.rows()):
             self._book.ask_stop(self._run_id, wish)
         return self._book.get(self._run_id)
+
+    def lost(self) -> None:
+        """Flower has just said that a site it does not name was lost: who is away now?"""
+        online = {site.node_id for site in self._online()}
+        away = [row.name for row in self._ledger.rows() if row.node_id not in online]
+        self._lost = list(dict.fromkeys([*self._lost, *away]))
+
+    def who(self, node_id: int) -> Who:
+        """The site behind a node id in an error reply."""
+        if node_id == LOST and self._lost:
+            return Who(" or ".join(self._lost), f"at {' or '.join(self._lost)}")
+        return self._ledger.who(node_id)
 
     def goes_on(self, run: Run) -> bool:
         """True while the run is being stopped only to be submitted again."""
@@ -82,6 +99,11 @@ class RunWatcher:
 
     def _online(self) -> list[Site]:
         return [site for site in self._all_sites() if site.presence == "online"]
+
+
+def _least_sites(run: Run) -> int:
+    """How many sites the app was told to wait for. Not every app says in its log that it does."""
+    return max((int(run.config[key]) for key in site_keys(run.config)), default=0)
 
 
 def tell_of_wait(book: RunBook, run: Run, wait: Wait, told: bool) -> bool:

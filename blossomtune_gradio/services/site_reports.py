@@ -6,13 +6,15 @@ machines: sizes are limited, control characters removed. Only the newest report 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
-from blossomtune_gradio.identity import User, require_owner
+from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.kits import TokenRefused, holder
 from blossomtune_gradio.store.database import Database
@@ -87,15 +89,15 @@ class SiteReports:
             if kept is None:
                 session.add(SiteReport(participant_id=row.id, good=report.good, report=content))
             else:
-                if not content["tail"] and "tail" in kept.report:  # the last failure stays visible
-                    content["tail"] = kept.report["tail"]
+                if not content["tail"]:  # the last failure stays visible
+                    content |= {name: kept.report.get(name, "") for name in ("tail", "tail_at")}
                 kept.at, kept.good, kept.report = now(), report.good, content
 
     def latest(self, participant_id: int, by: User) -> SiteReport | None:
         """The newest report of a site, for its owner or an admin; None before the first.
 
         `report` is {"checks": [{"name", "state", "ok", "sentence"}], "versions": {...},
-        "machine": {...}, "tail": text of several lines}.
+        "machine": {...}, "tail": text of several lines, "tail_at": when it came, ISO}.
         """
         with self._database.read() as session:
             row = session.get(Participant, participant_id)
@@ -103,6 +105,20 @@ class SiteReports:
                 raise NotFound("This participant does not exist (any more). Reload the page.")
             require_owner(by, row.user_id, "see the report of this site")
             return session.get(SiteReport, participant_id)
+
+    def tails(
+        self, participant_ids: Iterable[int], since: datetime, until: datetime, by: User
+    ) -> dict[int, str]:
+        """What sites shared of a task that failed between two moments, by participant."""
+        require(by, Role.RESEARCHER, "read what sites shared of their output")
+        found = {}
+        with self._database.read() as session:
+            for one in participant_ids:
+                kept = session.get(SiteReport, one)
+                at = str(kept.report.get("tail_at", "")) if kept else ""
+                if kept and at and since <= datetime.fromisoformat(at) <= until:
+                    found[one] = str(kept.report["tail"])
+        return found
 
 
 def _require_right(session: Session, row: Participant, fingerprint: str) -> None:
@@ -129,4 +145,5 @@ def _cleaned(report: Report) -> dict[str, Any]:
         "versions": {name: plain(text) for name, text in report.versions.model_dump().items()},
         "machine": {**report.machine.model_dump(), "gpus": [plain(g) for g in report.machine.gpus]},
         "tail": "\n".join(plain(line) for line in report.tail.split("\n"))[-TAIL_BYTES:],
+        "tail_at": now().isoformat() if report.tail else "",
     }

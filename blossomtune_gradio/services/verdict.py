@@ -276,7 +276,7 @@ def _remark(tally: Tally, who: Callable[[int], Who]) -> Verdict:
     """It is completed, but not every answer was good."""
     causes = _causes(tally, who)
     said = " ".join(dict.fromkeys(cause.sentence for cause in causes))
-    sentence = f"Completed without every answer. {said}"
+    sentence = f"Not every answer was good. {said}"
     last = causes[-1]
     return Verdict(RunStatus.COMPLETED, sentence, last.code, _evidence(tally, who), last.advice)
 

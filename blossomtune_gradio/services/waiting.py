@@ -31,6 +31,7 @@ class Wait:
 
     code: str
     sentence: str
+    short: str = ""  # the sentence without the names, for beside the sites
     sites: tuple[dict[str, Any], ...] = ()  # name, what, seen (ISO or None)
     deadline: datetime | None = None
     then: str = ""  # what happens at the deadline
@@ -40,6 +41,7 @@ class Wait:
         return {
             "code": self.code,
             "sentence": self.sentence,
+            "short": self.short,
             "sites": list(self.sites),
             "deadline": self.deadline.isoformat(timespec="seconds") if self.deadline else None,
             "then": self.then,
@@ -74,6 +76,7 @@ def for_sites(run: Run, required: int, sites: Sequence[Site], connected: int | N
     return Wait(
         code=SITES,
         sentence=f"{lack} {missing} Start the missing SuperNode(s), or stop the run.",
+        short=f"{lack} Start the missing SuperNode(s), or stop the run." if absent else "",
         sites=tuple(_absent(site) for site in absent),
         deadline=deadline,
         then=then,
@@ -88,10 +91,11 @@ def for_answers(run: Run, rows: Sequence[RunSite]) -> Wait | None:
         return None
     names = ", ".join(f"{row.name} (asked {_span(row.open_since)} ago)" for row in silent)
     began = f"Round {run.round}: " if run.round else ""
+    short = f"{began}{len(rows) - len(silent)} of {len(rows)} sites have answered."
     return Wait(
         code=ANSWERS,
-        sentence=f"{began}{len(rows) - len(silent)} of {len(rows)} sites have answered. "
-        f"Not yet: {names}.",
+        sentence=f"{short} Not yet: {names}.",
+        short=short,
         sites=tuple(
             {"name": row.name, "what": "has not answered", "seen": _iso(row.open_since)}
             for row in silent

@@ -63,7 +63,7 @@ class Reports:
         now = time.monotonic()
         if self._failed_at and now - self._failed_at > 2 and now - self._sent_at > TAIL_EVERY:
             self._failed_at, self._sent_at = 0.0, now
-            say("A training task failed; its last lines are sent to the admin (share_log).")
+            say("A training task failed; its last lines are sent to the federation (share_log).")
             self.send_aside(last_lines(list(self._tail), TAIL_BYTES))
 
     def _content(self, tail: str) -> dict[str, Any]:

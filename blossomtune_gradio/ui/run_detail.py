@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import gradio as gr
@@ -9,6 +10,7 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidFields, NotFound
 from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.store.models import Run, now
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts
 from blossomtune_gradio.ui.components import needs, part
@@ -17,6 +19,8 @@ from blossomtune_gradio.ui.log_reader import log_readers
 from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.run_form import Readers
 from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row
+
+_TAIL_COMES = timedelta(minutes=1)  # after the end of a run that its sites' output may still come
 
 
 def build_run_detail(app: Application, guard: Guard) -> None:
@@ -37,7 +41,7 @@ def _readers(app: Application, guard: Guard) -> Readers:
             **detail_row(run, _defaults(app, run.app)),
             "wait": wait.to_json() if wait else None,
             "events": [event_row(event) for event in app.history.events(run.id, user)],
-            "sites": [site_row(site) for site in app.history.sites(run.id, user)],
+            "sites": _sites(app, run, user),
             "points": app.metrics.count(run.id),
             "watched": app.alerts.watches(run.id, user),
             "can_delete": user.role >= Role.ADMIN or run.created_by == user.id,
@@ -75,6 +79,15 @@ def _readers(app: Application, guard: Guard) -> Readers:
         return {"text": f"{app.history.delete(sent.number(asked, 'id'), user)} is deleted."}
 
     return detail, halt, mark, watch, remove
+
+
+def _sites(app: Application, run: Run, user: User) -> list[dict[str, Any]]:
+    """What each site did, with the output that those which failed share."""
+    sites = app.history.sites(run.id, user)
+    failed = [site.participant_id for site in sites if site.failures and site.participant_id]
+    until = (run.ended_at or now()) + _TAIL_COMES
+    tails = app.site_reports.tails(failed, run.created_at, until, user)
+    return [site_row(site, tails.get(site.participant_id or 0, "")) for site in sites]
 
 
 def _defaults(app: Application, name: str) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def detail_row(run: Run, defaults: dict[str, Any]) -> dict[str, Any]:
         "round_seconds": run.round_seconds,
         "stopped_by": run.stop_asked_by,
         "evidence": run.evidence,
+        "advice": run.advice,
         "command": run.command,
         "bytes_sent": run.bytes_sent,
         "bytes_received": run.bytes_received,
@@ -86,8 +87,8 @@ def event_row(event: RunEvent) -> dict[str, Any]:
     return {"id": event.id, "at": iso(event.at), "kind": event.kind, "text": event.text}
 
 
-def site_row(site: RunSite) -> dict[str, Any]:
-    """What one site did."""
+def site_row(site: RunSite, tail: str = "") -> dict[str, Any]:
+    """What one site did; `tail` is what it shared of its output."""
     return {
         "node": site.node_id,
         "name": site.name,
@@ -98,6 +99,7 @@ def site_row(site: RunSite) -> dict[str, Any]:
         "last_round": site.last_round,
         "last_error": site.last_error,
         "open_since": iso(site.open_since),
+        "tail": tail,
     }
 
 

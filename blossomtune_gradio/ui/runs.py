@@ -1,4 +1,4 @@
-"""The Runs page: deploy a run, the queue, the history, alerts; and one run in full."""
+"""The Runs page: the queue, deploy a run, the history, apps, alerts; and one run in full."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from blossomtune_gradio.ui.run_detail import build_run_detail
 from blossomtune_gradio.ui.run_form import build_run_form
 from blossomtune_gradio.ui.run_list import build_history, build_queue
 
+_ALERTS = (
+    "Told by mail, or by a signed message to an address of yours. "
+    "A single run can be watched on its own page."
+)
+
 
 def build_runs(app: Application, guard: Guard) -> None:
     """Draw the page into the current Blocks."""
@@ -26,8 +31,8 @@ def build_runs(app: Application, guard: Guard) -> None:
         with gr.Column(elem_classes="bt-card", elem_id="runs-card"):
             heading("History")
             build_history(app, guard)
-        with gr.Column(elem_classes=["bt-card", needs(Role.RESEARCHER)], elem_id="alerts-card"):
-            heading("Alerts")
-            build_alerts(app, guard)
         build_apps(app, guard)
+        with gr.Column(elem_classes=["bt-card", needs(Role.RESEARCHER)], elem_id="alerts-card"):
+            heading("Alerts", _ALERTS)
+            build_alerts(app, guard)
     build_run_detail(app, guard)

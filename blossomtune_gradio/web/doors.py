@@ -1,4 +1,4 @@
-"""The outer doors: which hosts, origins and paths are answered at all. Pure ASGI, no framework.
+"""The outer doors: which hosts, origins and paths are answered at all. Plain ASGI.
 
 Everything that is not on the list is 404, so a new Gradio release cannot open a door by itself.
 Surprise: in local mode the Host header decides too, because a web page elsewhere can point its own
@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from blossomtune_gradio.web.problems import problem
 
 _UNSAFE = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 # What the page of Gradio 6.31 asks for. Left out on purpose: /gradio_api/{upload,file,run,call,api,
@@ -64,7 +66,10 @@ class Doors:
         if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             await _answer(send, 400, "This server does not answer to that host name.")
         elif not _is_known(scope["method"], path):
-            await _answer(send, 404)
+            if path.startswith("/api/v1/"):  # a line break in it: still the language of the API
+                await problem(404, "There is nothing under this address.")(scope, receive, send)
+            else:
+                await _answer(send, 404)
         elif scope["method"] not in _METHODS:
             await _answer(send, 405)
         elif _needs_own_origin(scope["method"], path) and _is_cross_site(headers):

@@ -16,7 +16,7 @@ def build_admin(app: Application, guard: Guard) -> None:
     """Draw the page into the current Blocks."""
     build_superlink(app, guard)
     build_people(app, guard)
-    build_roles(app, guard)
     build_mails(app, guard)
+    build_roles(app, guard)
     build_tokens(app, guard)
     build_audit(app, guard)

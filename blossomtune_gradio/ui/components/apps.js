@@ -50,15 +50,7 @@ const openReadme = async (name, node) => {
 };
 const fillSetting = (row, { key, type, default: value, comment }) =>
   [key, type, value, comment].forEach((text, index) => put(row.children[index], text));
-const createSetting = () => {
-  const row = make("tr");
-  for (const label of ["", "Type", "Default", "About it"]) {
-    const cell = make("td");
-    if (label) cell.dataset.label = label;
-    row.append(cell);
-  }
-  return row;
-};
+const createSetting = () => rowOf(["", "Type", "Default", "About it"]);
 const createFact = () => {
   const node = make("div");
   node.append(make("dt"), make("dd"));
@@ -112,9 +104,7 @@ find("form").addEventListener("submit", (event) => {
 });
 watch("value", () => {
   const { tone, text } = props.value;
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), true);
+  say(tone, text);
   find("make").disabled = false;
   if (tone === "good") find("form").reset();
   turn();

@@ -15,14 +15,7 @@ const links = () => {
   }
 };
 const create = () => {
-  const row = make("tr");
-  row.append(
-    ...["When", "Who", "What", "On what", "Change"].map((label) => {
-      const cell = make("td");
-      cell.dataset.label = label;
-      return cell;
-    }),
-  );
+  const row = rowOf(["When", "Who", "What", "On what", "Change"]);
   row.children[0].append(make("time"), make("span", "bt-quiet bt-under"));
   row.children[2].append(make("code"));
   for (const place of [1, 3]) row.children[place].append(make("span"), make("span", "bt-quiet bt-under"));
@@ -30,9 +23,8 @@ const create = () => {
 };
 const fill = (row, entry) => {
   const [when, who, what, target, change] = row.children;
-  const moment = new Date(entry.at);
   when.firstChild.dateTime = entry.at;
-  put(when.firstChild, `${moment.toLocaleDateString()} ${clock(entry.at)}`);
+  put(when.firstChild, exactly(entry.at));
   put(when.lastChild, `entry ${entry.id}`);
   put(who.firstChild, entry.who);
   put(who.lastChild, entry.actor);

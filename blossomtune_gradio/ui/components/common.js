@@ -87,13 +87,22 @@ const ago = (moment, now) => {
   if (count < 60) return `${Math.floor(count / 10) * 10} s ago`;
   if (count < 3600) return `${Math.floor(count / 60)} min ago`;
   if (count < 86400) return `${Math.floor(count / 3600)} h ago`;
-  return new Date(moment).toLocaleDateString();
+  return day(moment);
 };
 const clock = (moment) => (moment ? new Date(moment).toLocaleTimeString([], { hour12: false }) : "");
 
-// Date and time as people write them here: "25 Nov, 08:20".
-const moment = (when) =>
-  new Date(when).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
+// Date and time as people write them here: "25 Nov, 08:20"; `exactly` has the seconds too.
+const DAY = { day: "numeric", month: "short" };
+const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hour12: false };
+const written = (when, how) => {
+  if (!when) return "–";
+  const date = new Date(when);
+  const year = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  return date.toLocaleString([], { ...how, ...year });
+};
+const moment = (when) => written(when, MINUTE);
+const exactly = (when) => written(when, { ...MINUTE, second: "2-digit" });
+const day = (when) => written(when, { ...DAY, year: "numeric" });
 
 // One child of `parent` per item, found again by its key; `fill` updates it.
 const each = (parent, items, key, create, fill) => {
@@ -138,6 +147,37 @@ const actionButton = (text, onClick, look = "") => {
 };
 const SILENT = "The server did not answer. Try again in a moment.";
 
+// What came of a click, in the part's own callout; no text hides it.
+const say = (tone, text) => {
+  find("said").dataset.tone = tone;
+  put(find("said"), text);
+  show(find("said"), Boolean(text));
+};
+const sayAnswer = (answer) => say(answer?.text ? "good" : "bad", answer?.error ?? answer?.text ?? SILENT);
+
+// A row of a table; the labels stand before the cells on a narrow screen.
+const rowOf = (labels) => {
+  const row = make("tr");
+  for (const label of labels) {
+    const cell = make("td");
+    if (label) cell.dataset.label = label;
+    row.append(cell);
+  }
+  return row;
+};
+
+// Only a page from https or this machine may write to the clipboard; else the text is selected.
+const copyText = async (button, node) => {
+  try {
+    await navigator.clipboard.writeText(node.textContent);
+    put(button, "Copied");
+  } catch {
+    getSelection().selectAllChildren(node);
+    put(button, "Selected");
+  }
+  setTimeout(() => put(button, "Copy"), 2500);
+};
+
 // The card of what a run waits for: sentence, sites with when they were last seen, deadline.
 const drawWait = (box, wait, now) => {
   show(box, Boolean(wait));
@@ -146,7 +186,7 @@ const drawWait = (box, wait, now) => {
   const [sentence, sites, deadline] = box.children;
   box.dataset.code = wait.code;
   sentence.dataset.tone = wait.code === "slot" ? "off" : "busy";
-  put(sentence, wait.sentence);
+  put(sentence, wait.short || wait.sentence);
   each(sites, wait.sites, (site) => site.name, () => {
     const row = make("li");
     row.append(make("strong"), make("span", "bt-lamp"), make("span", "bt-quiet"));

@@ -8,11 +8,6 @@ let filled = false;
 const NO_ANSWER = "The server did not answer. What you typed is still here; try again in a moment.";
 const DONE = { resend: "A new code is on its way. The code before does not work any more." };
 
-const said = (text, tone = "good") => {
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), Boolean(text));
-};
 const blame = (form, name, sentence) => {
   const lines = [...form.querySelectorAll("[data-wrong]")];
   const line = lines.find((one) => one.dataset.wrong === name) ?? lines.find((one) => !one.dataset.wrong);
@@ -35,7 +30,7 @@ const move = async (name, asked, form = null) => {
   if (busy) return false;
   busy = true;
   element.setAttribute("aria-busy", "true");
-  said("");
+  say("good", "");
   let answer;
   try {
     answer = await ask(name, asked);
@@ -48,12 +43,12 @@ const move = async (name, asked, form = null) => {
     if (form) blame(form, "", "");
     again = false;
     document.dispatchEvent(new CustomEvent("blossom:moved", { detail: answer }));
-    if (DONE[name]) said(DONE[name]);
+    if (DONE[name]) say("good", DONE[name]);
     return true;
   }
   const sentence = answer?.error ?? NO_ANSWER;
   if (form) blame(form, answer?.field ?? "", sentence);
-  else said(sentence, "bad");
+  else say("bad", sentence);
   changed(); // the state may have moved on elsewhere
   return false;
 };

@@ -17,7 +17,7 @@ find("no").addEventListener("click", () => sure(false));
 find("sure").addEventListener("keydown", (event) => event.key === "Escape" && sure(false));
 find("yes").addEventListener("click", async () => {
   const answer = await ask("withdraw").catch(() => undefined);
-  wrong(answer?.stage ? "" : (answer?.error ?? "The server did not answer. Try again in a moment."));
+  wrong(answer?.stage ? "" : (answer?.error ?? SILENT));
   if (!answer?.stage) return;
   sure(false, false);
   document.dispatchEvent(new CustomEvent("blossom:moved", { detail: answer }));

@@ -4,21 +4,10 @@ const makeCommand = () => {
   const line = make("div", "bt-command");
   const copy = make("button", "bt-button bt-small", "Copy");
   copy.type = "button";
-  copy.addEventListener("click", () => copyText(copy, line.firstChild.textContent));
+  copy.addEventListener("click", () => copyText(copy, line.firstChild));
   line.append(make("pre"), copy);
   node.append(make("p"), line);
   return node;
-};
-// Only a page from https or this machine may write to the clipboard; else the text is selected.
-const copyText = async (button, text) => {
-  try {
-    await navigator.clipboard.writeText(text);
-    put(button, "Copied");
-  } catch {
-    getSelection().selectAllChildren(button.previousSibling);
-    put(button, "Selected");
-  }
-  setTimeout(() => put(button, "Copy"), 2500);
 };
 const fillCommand = (node, { what, text }) => {
   put(node.firstChild, what);

@@ -22,11 +22,12 @@ const mark = (node, text) => {
 const filter = (row) => {
   const [, from, text] = row.children;
   const said = `${from.textContent} ${text.textContent}`.toLowerCase();
+  const blank = !text.textContent.trim(); // Flower writes many
   const quiet = LEVELS[level] && !LEVELS[level].includes(row.dataset.level);
-  row.hidden = quiet || (Boolean(wanted) && !said.includes(wanted));
+  row.hidden = blank || quiet || (Boolean(wanted) && !said.includes(wanted));
   mark(text, text.textContent);
 };
-const rowOf = (line) => {
+const lineOf = (line) => {
   const row = make("div", "bt-line");
   row.dataset.level = line.level;
   const time = make("time", "", clock(line.time));
@@ -39,7 +40,7 @@ const rowOf = (line) => {
     time.replaceChildren(link);
   }
   if (linked && ofRun && line.source === source && line.offset === linked) row.classList.add("bt-linked");
-  row.append(time, make("span", "bt-from", line.source), make("span", "bt-text", line.text));
+  row.append(time, Object.assign(make("span", "bt-from", line.source), { title: line.source }), make("span", "bt-text", line.text));
   filter(row);
   return row;
 };
@@ -62,7 +63,7 @@ const follow = (on) => {
 };
 
 const add = (found) => {
-  lines.append(...found.map(rowOf));
+  lines.append(...found.map(lineOf));
   while (lines.childElementCount > MOST_LINES) lines.firstElementChild.remove();
   if (following) toEnd();
   else unread += found.length;
@@ -88,7 +89,7 @@ const drawSources = (names) => {
   const choice = find("source");
   each(choice, ofRun ? names : ["", ...names], (name) => name, () => make("option"), (node, name) => {
     if (node.value !== name || !node.textContent) node.value = name;
-    put(node, name || "all");
+    put(node, name || "all sources");
   });
 };
 
@@ -130,7 +131,7 @@ find("search").addEventListener("submit", async (event) => {
   note("Searching…");
   const answer = await ask("search", { text: wanted, source, level });
   if (!answer || answer.error) return note(answer?.error ?? "The server did not answer. Press Enter to try again.");
-  lines.replaceChildren(...answer.lines.map(rowOf));
+  lines.replaceChildren(...answer.lines.map(lineOf));
   const count = answer.lines.length;
   note(count ? `The newest ${count} lines that match. Empty the search to go on with the live log.` : "No line matches, old ones included. Empty the search to go on with the live log.");
   toEnd();
@@ -156,7 +157,7 @@ const showLinked = async () => {
   const answer = await ask("around", { source, offset: linked });
   if (asked !== era) return;
   if (!answer || answer.error) return note(answer?.error ?? SILENT);
-  lines.replaceChildren(...answer.lines.map(rowOf));
+  lines.replaceChildren(...answer.lines.map(lineOf));
   const row = lines.querySelector(".bt-linked");
   following = false;
   drawFollow();

@@ -18,7 +18,8 @@ const draw = () => {
     }),
   );
   show(find("more"), rows.length > 0);
-  show(find("empty"), rows.length === 0);
+  put(find("empty"), rows.length ? "No loss and no accuracy was reported." : "The first numbers come after the first round.");
+  show(find("empty"), legend.length === 0);
 };
 watch("value", () => {
   asked = null;

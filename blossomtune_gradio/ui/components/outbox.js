@@ -42,8 +42,6 @@ again.addEventListener("click", () => {
 watch("value", () => {
   again.disabled = false;
   const { tone, text } = props.value;
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), true);
+  say(tone, text);
   turn();
 });

@@ -44,7 +44,7 @@ const drawBar = (run, over) => {
 const drawRun = (run, now, queued) => {
   const over = ENDED.includes(run.status);
   put(find("title"), over ? "Latest run" : "Current run");
-  light(find("status"), run.tone, run.status);
+  light(find("status"), run.tone, run.status === "running" && run.why && !run.round ? "waiting" : run.status);
   put(find("name"), run.name);
   const facts = [run.app];
   if (run.started) facts.push(`started ${clock(run.started)}`);

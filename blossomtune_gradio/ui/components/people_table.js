@@ -279,7 +279,6 @@ const fact = (list, name, value) => {
   if (!value) return;
   list.append(make("dt", "", name), make("dd", "", value));
 };
-const when = (moment) => (moment ? new Date(moment).toLocaleString([], { hour12: false }) : "");
 const item = (...texts) => {
   const node = make("li");
   texts.filter(Boolean).forEach((text, index) => node.append(make("span", index ? "bt-quiet bt-under" : "", text)));
@@ -292,11 +291,11 @@ const drawPerson = (person) => {
   fact(facts, "E-mail", person.email);
   fact(facts, "Person", `${person.person || "?"} (${person.account})`);
   fact(facts, "Organisation", person.organisation);
-  fact(facts, "Asked", when(person.requested));
-  fact(facts, "Last change", `${when(person.changed)}${person.decided_by ? `, by ${person.decided_by}` : ""}`);
+  fact(facts, "Asked", moment(person.requested));
+  fact(facts, "Last change", `${moment(person.changed)}${person.decided_by ? `, by ${person.decided_by}` : ""}`);
   fact(facts, "Reason", person.reason);
   fact(facts, "Partition", person.partition === null ? "" : String(person.partition));
-  fact(facts, "Connection", [person.presence, person.last_seen && `seen ${when(person.last_seen)}`].filter(Boolean).join(", "));
+  fact(facts, "Connection", [person.presence, person.last_seen && `seen ${moment(person.last_seen)}`].filter(Boolean).join(", "));
   fact(facts, "Work", person.received + person.sent ? `${counted(person.rounds, "round")}, ${bytes(person.received)} received, ${bytes(person.sent)} sent` : "");
   fact(facts, "Message", person.message);
   fact(facts, "Their data", person.data);
@@ -314,10 +313,10 @@ const drawPerson = (person) => {
     node.append(lamp, make("span", "bt-quiet bt-under", check.sentence));
     return node;
   }));
-  find("report").replaceChildren(make("p", "bt-quiet", report ? `${report.good ? "All good" : "Something is wrong"}, told ${when(report.at)}.` : "join.py has not told anything yet."), checks);
-  find("keys").replaceChildren(...person.keys.map((key) => item(key.fingerprint, `handed in ${when(key.added)}${key.retired ? `, retired ${when(key.retired)}` : ""}`, key.node && `node ${key.node}`)));
+  find("report").replaceChildren(make("p", "bt-quiet", report ? `${report.good ? "All good" : "Something is wrong"}, told ${moment(report.at)}.` : "join.py has not told anything yet."), checks);
+  find("keys").replaceChildren(...person.keys.map((key) => item(key.fingerprint, `handed in ${moment(key.added)}${key.retired ? `, retired ${moment(key.retired)}` : ""}`, key.node && `node ${key.node}`)));
   if (!person.keys.length) find("keys").append(item("No key was handed in yet."));
-  find("history").replaceChildren(...person.history.map((entry) => item(`${entry.who} ${entry.what}`, [when(entry.at), entry.detail, entry.address && `from ${entry.address}`].filter(Boolean).join("  ·  "))));
+  find("history").replaceChildren(...person.history.map((entry) => item(`${entry.who} ${entry.what}`, [moment(entry.at), entry.detail, entry.address && `from ${entry.address}`].filter(Boolean).join("  ·  "))));
   if (!person.history.length) find("history").append(item("Nothing is written down yet."));
 };
 const openDrawer = async (id) => {

@@ -1,16 +1,11 @@
 let now = null;
 
 const create = () => {
-  const row = make("tr");
-  const cells = ["Person", "Role", "From", "Seen", ""].map((label) => {
-    const cell = make("td");
-    if (label) cell.dataset.label = label;
-    return cell;
-  });
+  const row = rowOf(["Person", "Role", "From", "Seen", ""]);
+  const cells = row.children;
   cells[0].append(make("strong"), make("span", "bt-quiet bt-under"));
   cells[1].append(make("span", "bt-lamp"));
   cells[4].className = "bt-actions";
-  row.append(...cells);
   return row;
 };
 const button = (person) => {
@@ -47,9 +42,7 @@ const turn = poll(async () => {
 }, 5000);
 watch("value", () => {
   const { tone, text } = props.value;
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), true);
+  say(tone, text);
   for (const made of find("rows").querySelectorAll("button")) made.disabled = false;
   changed();
 });

@@ -1,9 +1,4 @@
 let state = null;
-const say = (tone, text) => {
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), Boolean(text));
-};
 const boxes = (parent, prefix, ticked) => {
   each(parent, state.kinds, (kind) => kind.kind, (kind) => {
     const label = make("label", "bt-check");

@@ -2,18 +2,13 @@
 let id = 0;
 let run = null;
 let editing = false;
-const when = (moment) => (moment ? new Date(moment).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }) : "–");
+let judged = 0; // the run whose evidence was opened or left closed; then the reader decides
 const size = (bytes) => {
   const units = ["B", "KB", "MB", "GB"];
   let index = 0;
   let left = bytes;
   while (left >= 1000 && index < 3) [left, index] = [left / 1000, index + 1];
   return `${index ? left.toFixed(1) : left} ${units[index]}`;
-};
-const say = (answer) => {
-  find("said").dataset.tone = answer?.text ? "good" : "bad";
-  put(find("said"), answer?.error ?? answer?.text ?? SILENT);
-  show(find("said"), true);
 };
 const limits = (one) => {
   const words = [`${one.partitions} partitions`];
@@ -25,9 +20,9 @@ const limits = (one) => {
 const facts = (one) => [
   ["Started by", one.by],
   ["Stopped by", one.stopped_by],
-  ["Deployed", when(one.created)],
-  ["Began", when(one.started)],
-  ["Ended", one.ended ? when(one.ended) : ""],
+  ["Deployed", exactly(one.created)],
+  ["Began", exactly(one.started)],
+  ["Ended", one.ended ? exactly(one.ended) : ""],
   ["Took", one.started ? span(seconds(one.started, one.ended ?? one.now)) : ""],
   ["Rounds", one.rounds ? `${one.round} of ${one.rounds}` : String(one.round || "")],
   ["Limits", limits(one)],
@@ -42,22 +37,30 @@ const drawFailure = (one) => {
   const bad = one.over && one.cause;
   show(find("failure"), Boolean(bad));
   if (!bad) return;
-  find("failure").dataset.tone = one.tone;
+  const calm = one.status === "completed"; // a remark, no failure
+  find("failure").dataset.tone = calm ? "off" : one.tone;
   find("failure").dataset.code = one.cause_code;
   put(find("cause"), one.cause);
   put(find("advice"), one.advice ?? "");
   show(find("advice"), Boolean(one.advice));
   put(find("evidence"), (one.evidence ?? []).join("\n"));
   show(find("evidence-box"), (one.evidence ?? []).length > 0);
+  if (judged !== one.id) find("evidence-box").open = !calm;
+  judged = one.id;
+  each(find("tails"), one.sites.filter((site) => site.tail), (site) => site.node, () => {
+    const tail = make("details");
+    const text = make("pre");
+    text.tabIndex = 0;
+    tail.append(make("summary"), text);
+    return tail;
+  }, (tail, site) => {
+    put(tail.firstChild, `What ${site.name} wrote when it failed`);
+    put(tail.lastChild, site.tail);
+  });
 };
 const drawSites = (one) => {
   each(find("sites"), one.sites, (site) => site.node, () => {
-    const row = make("tr");
-    for (const label of ["Site", "Asked", "Answered", "Failed", "Last round", "Note"]) {
-      const cell = make("td");
-      cell.dataset.label = label;
-      row.append(cell);
-    }
+    const row = rowOf(["Site", "Asked", "Answered", "Failed", "Last round", "Note"]);
     row.firstChild.append(make("strong"), make("span", "bt-quiet bt-under"));
     return row;
   }, (row, site) => {
@@ -104,7 +107,7 @@ const draw = (one) => {
   }, (row, event) => {
     row.dataset.kind = event.kind;
     put(row.firstChild, clock(event.at));
-    row.firstChild.title = when(event.at);
+    row.firstChild.title = exactly(event.at);
     put(row.lastChild, event.text);
   });
   each(find("config"), one.config, (entry) => entry.key, () => {
@@ -139,7 +142,7 @@ const turn = poll(async () => {
   document.dispatchEvent(new CustomEvent("blossom:run", { detail: { id: run.id, points: run.points } }));
 }, 2000);
 const act = async (what, asked) => {
-  say(await ask(what, { id, ...asked }));
+  sayAnswer(await ask(what, { id, ...asked }));
   changed();
   turn();
 };
@@ -163,7 +166,7 @@ find("no").addEventListener("click", () => confirm(false));
 find("yes").addEventListener("click", async () => {
   const answer = await ask("remove", { id });
   confirm(false);
-  if (!answer || answer.error) return say(answer);
+  if (!answer || answer.error) return sayAnswer(answer);
   goTo("");
   changed();
 });

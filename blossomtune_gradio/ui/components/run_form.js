@@ -10,11 +10,6 @@ let later = 0;
 
 const draft = () => (drafts[wantedApp] ??= {});
 const named = (name) => element.querySelector(`[data-name="${name}"]`);
-const say = (tone, text) => {
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), Boolean(text));
-};
 
 // One widget for each setting: a switch, a number, or a text.
 const valueOf = (field) => draft()[field.key] ?? field.default;
@@ -187,16 +182,7 @@ find("keep").addEventListener("click", async () => {
   say("good", `${find("preset-name").value} is saved.`);
   find("preset-name").value = "";
 });
-find("copy").addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText(find("command").textContent);
-    put(find("copy"), "Copied");
-  } catch {
-    getSelection().selectAllChildren(find("command")); // no clipboard without https: mark it instead
-    put(find("copy"), "Press Ctrl-C");
-  }
-  setTimeout(() => put(find("copy"), "Copy"), 2000);
-});
+find("copy").addEventListener("click", () => copyText(find("copy"), find("command")));
 find("form").addEventListener("input", (event) => {
   if (event.target.dataset.name) soon();
 });

@@ -1,17 +1,13 @@
-const LABELS = ["Run", "State", "Round", "Started", "Took", "Cause"];
 let offset = 0;
 let era = 0;
 const create = (run) => {
-  const row = make("tr");
+  const row = rowOf(["Run", "State", "Round", "Started", "Took", "Cause"]);
+  const cells = row.children;
   row.id = `run-row-${run.id}`;
-  const cells = LABELS.map(() => make("td"));
-  cells.forEach((cell, index) => { cell.dataset.label = LABELS[index]; });
   cells[0].append(linkTo(run.name, `run=${run.id}`), make("span", "bt-quiet bt-under"), make("span", "bt-tags"));
   cells[1].append(make("span", "bt-lamp"));
-  row.append(...cells);
   return row;
 };
-const when = (moment) => (moment ? new Date(moment).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false }) : "–");
 const fill = (now) => (row, run) => {
   const [what, state, round, started, took, cause] = row.children;
   row.dataset.pinned = run.pinned;
@@ -20,7 +16,7 @@ const fill = (now) => (row, run) => {
   each(what.children[2], run.tags, (tag) => tag, () => make("span", "bt-tag"), put);
   light(state.firstChild, run.tone, run.status);
   put(round, run.rounds ? `${run.round} of ${run.rounds}` : String(run.round || ""));
-  put(started, when(run.started ?? run.created));
+  put(started, moment(run.started ?? run.created));
   put(took, run.started ? span(seconds(run.started, run.ended ?? now)) : "");
   put(cause, run.cause);
 };

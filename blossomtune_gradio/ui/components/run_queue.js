@@ -1,13 +1,7 @@
 let now = null;
-const say = (answer) => {
-  const text = answer?.error ?? answer?.text ?? SILENT;
-  find("said").dataset.tone = answer?.text ? "good" : "bad";
-  put(find("said"), text);
-  show(find("said"), true);
-};
 const act = async (button, what, asked) => {
   button.disabled = true;
-  say(await ask(what, asked));
+  sayAnswer(await ask(what, asked));
   button.disabled = false;
   changed();
   turn();
@@ -52,6 +46,6 @@ const turn = poll(async () => {
   each(find("rows"), answer.rows, (run) => run.id, create, fill);
   show(find("empty"), answer.rows.length === 0);
   const waiting = answer.rows.filter((run) => run.place).length;
-  put(find("about"), answer.rows.length ? `${answer.rows.length - waiting} in ${answer.slots} slot${answer.slots > 1 ? "s" : ""}, ${waiting} waiting` : "");
+  put(find("about"), answer.rows.length ? `${answer.rows.length - waiting} running, ${waiting} waiting  ·  ${answer.slots === 1 ? "one" : answer.slots} at a time` : "");
 }, 2000);
 document.addEventListener("blossom:changed", turn);

@@ -20,9 +20,7 @@ watch("value", () => {
   put(start, "Start");
   put(stop, "Stop");
   const { tone, text } = props.value;
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), true);
+  say(tone, text);
   draw();
   changed();
 });

@@ -2,13 +2,9 @@
 let now = null;
 
 const create = (token) => {
-  const row = make("tr");
+  const row = rowOf(["Token", "Role", "State", "Good until", "Last used", ""]);
+  const cells = row.children;
   row.id = `token-${token.id}`;
-  const cells = ["Token", "Role", "State", "Good until", "Last used", ""].map((label) => {
-    const cell = make("td");
-    if (label) cell.dataset.label = label;
-    return cell;
-  });
   cells[0].append(make("strong"), make("span", "bt-quiet bt-under"));
   cells[2].append(make("span", "bt-lamp"));
   cells[5].className = "bt-actions";
@@ -20,7 +16,6 @@ const create = (token) => {
     trigger("revoke", { id: token.id });
   });
   cells[5].append(button);
-  row.append(...cells);
   return row;
 };
 const fill = (row, token) => {
@@ -29,7 +24,7 @@ const fill = (row, token) => {
   put(name.lastChild, `number ${token.id}, by ${token.by}`);
   put(role, token.role);
   light(state.firstChild, token.tone, token.state);
-  put(until, new Date(token.expires).toLocaleDateString());
+  put(until, day(token.expires));
   put(used, token.used ? ago(token.used, now) : "never");
   show(action.firstChild, token.can_revoke);
 };
@@ -47,15 +42,10 @@ find("form").addEventListener("submit", (event) => {
   find("create").disabled = true;
   trigger("create", { name: typed.name, role: typed.role, days: Number(typed.days) });
 });
-find("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(find("secret").textContent);
-  put(find("copy"), "Copied");
-});
+find("copy").addEventListener("click", () => copyText(find("copy"), find("secret")));
 watch("value", () => {
   const { tone, text, secret } = props.value;
-  find("said").dataset.tone = tone;
-  put(find("said"), text);
-  show(find("said"), true);
+  say(tone, text);
   put(find("secret"), secret ?? "");
   put(find("copy"), "Copy");
   show(find("shown"), Boolean(secret));
