@@ -1,6 +1,6 @@
 """Faults as they happen, in real programs: each ends in a card with cause, evidence, next step.
 
-Most are started at once in one federation and looked at one by one, so that it takes a minute and
+Most are queued at once in one federation and looked at one by one, so that it takes two minutes and
 not ten.
 """
 
@@ -61,7 +61,7 @@ FAULTS: dict[str, tuple[dict[str, object], RunStatus, str, str]] = {
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
     folder = tmp_path_factory.mktemp("faults")
-    with LiveFederation(folder, run_slots=5) as made:
+    with LiveFederation(folder, run_slots=2) as made:
         made.app.federation.start(by=ADMIN)
         made.add_sites("North", "South")
         yield made
