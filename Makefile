@@ -12,8 +12,6 @@ SITES ?= 2
 ONLY ?=
 SMOKE ?=
 
-# The last line of some commands is for programs: no "Leaving directory" after it.
-MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench install install-dev browser clean
 

@@ -1,5 +1,6 @@
 """Small things every test may use: waiting with a deadline, free ports."""
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -20,3 +21,9 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def terminal() -> dict[str, str]:
+    """The environment of a person's terminal: without what `make test` hands on to its children."""
+    ours = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTEST_ADDOPTS")
+    return {name: value for name, value in os.environ.items() if name not in ours}

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.__main__ import names
 from tests.browser_install import system_chromium
+from tests.support import terminal
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parent.parent
 
 
@@ -21,9 +22,10 @@ def test_a_smoke_run_ends_with_the_promised_line(name):
     done = subprocess.run(
         ["make", "bench", f"ONLY={name}", "SMOKE=1"],  # as the README has it
         cwd=ROOT,
+        env=terminal(),
         capture_output=True,
         text=True,
-        timeout=380,
+        timeout=550,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tests.support import terminal
 from tests.test_demo import those_of
 from tests.test_readme import COMMANDS, ROOT
 
@@ -26,7 +27,7 @@ class Typed:
 
     def __init__(self, command: str, folder: Path) -> None:
         self._output = folder / "terminal.txt"
-        environment = os.environ | {
+        environment = terminal() | {
             "BLOSSOMTUNE_DATA_DIR": str(folder / "data"),
             "BLOSSOMTUNE_PORT": "0",
             "BLOSSOMTUNE_FLEET_PORT": "0",
