@@ -361,7 +361,7 @@ def run(stack: FlowerStack, app: Path, **config: object) -> tuple[str, str]:
     lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in config.items()]
     file.write_text("\n".join(lines))
     run_id = stack.submit(app, file)
-    fact = stack.wait_for_end(run_id, seconds=280)
+    fact = stack.wait_for_end(run_id, seconds=500)
     return f"{fact.sub_status} {fact.details}", stack.run_log(run_id)
 
 
