@@ -32,7 +32,8 @@ from tests.live import PATH, live_settings
 from tests.people import ADMIN
 from tests.support import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+# Eight minutes of killing need a calm machine: not beside other tests.
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1200)]
 ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
 
 
