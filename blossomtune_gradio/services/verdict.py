@@ -28,7 +28,7 @@ from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.store.models import RunStatus
 
 _KEPT_LINES, _KEPT_ERRORS, _SHOWN = 400, 50, 12
-_LEAST_ROUNDS = 2  # to say that nothing changed
+_LEAST_ROUNDS = 3  # values of a loss, to say that nothing changed
 
 
 class Cause(StrEnum):
