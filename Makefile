@@ -26,7 +26,7 @@ demo: $(VENV)/.apps ## a whole federation here, seen live (EXIT=1 DATA= MODEL= R
 run: $(VENV)/.apps ## serve the web page, nothing else
 	@exec $(BIN)/blossomtune serve
 
-test: $(VENV)/.dev browser ## install what is missing and run every test
+test: $(VENV)/.dev browser ## install what is missing and run the tests (not the soak)
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(VENV)/.dev ## ruff, mypy and the pre-commit hooks on all files
