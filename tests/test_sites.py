@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from flwr.proto.node_pb2 import NodeInfo
 
-from blossomtune_gradio.flower.facts import Node
+from blossomtune_gradio.flower.facts import Node, node_fact
 from blossomtune_gradio.services.directory import Person
 from blossomtune_gradio.services.outbox import Outbox
 from blossomtune_gradio.services.people_query import SITES, Query
@@ -259,3 +260,17 @@ def test_the_owner_of_a_site_that_went_away_is_mailed(federation):
 def _lost(federation: LiveFederation) -> list[str]:
     with federation.app.database.read() as session:
         return [mail.recipient for mail in session.query(Mail).where(Mail.kind == "site_lost")]
+
+
+def test_a_node_that_is_back_was_still_away_in_between():
+    info = NodeInfo(
+        node_id=5,
+        status="online",
+        last_activated_at="2026-01-01T10:02:00+00:00",
+        last_deactivated_at="2026-01-01T10:01:00+00:00",
+    )
+    node, ten = node_fact(info), datetime(2026, 1, 1, 10, tzinfo=UTC)
+    assert node.away_between(ten, ten + 2 * MINUTE)
+    assert not node.away_between(ten, ten + MINUTE / 2)
+    assert not node.away_between(ten + 2 * MINUTE, ten + 3 * MINUTE)
+    assert not node_fact(NodeInfo(node_id=5, status="online")).away_between(ten, ten + DAY)

@@ -32,6 +32,13 @@ class Node:
     last_seen: datetime | None
     """Last sign of life, None if it never came. Up to 60 s late for one that fell silent."""
     unregistered_at: datetime | None
+    left_at: datetime | None = None
+    """When it last went away, by itself or by silence. Stays after it has come back."""
+
+    def away_between(self, begin: datetime, end: datetime) -> bool:
+        """Whether it left, or was taken out, within that time."""
+        left = (self.left_at, self.unregistered_at)
+        return any(moment is not None and begin <= moment <= end for moment in left)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ def node_fact(info: NodeInfo) -> Node:
         online_since=_time(info.last_activated_at) if online else None,
         last_seen=_last_seen(info),
         unregistered_at=_time(info.unregistered_at),
+        left_at=_time(info.last_deactivated_at),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from blossomtune_gradio.flower.diagnosis import Who
+from blossomtune_gradio.flower.facts import Node
 from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.flower.round_log import Event, Waiting
 from blossomtune_gradio.identity import SYSTEM
@@ -18,6 +19,7 @@ from blossomtune_gradio.services.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunStatus, now
 
 AGAIN = "submit again"  # a stop that is followed by a new submission
+_LAG = timedelta(seconds=5)  # a round has begun before its line is read
 ALERT_AFTER = 30  # seconds of waiting after which people are told
 
 
@@ -29,7 +31,7 @@ class RunWatcher:
         self._ledger = SiteLedger(book.database, run_id)
         self._waiting: Waiting | None = None
         self._told = False
-        self._lost: list[str] = []  # names of sites that went away in the middle of work
+        self._losses: list[tuple[datetime, datetime]] = []  # from when, and when it was said
 
     def begin(self) -> None:
         """A new follower begins: what was waited for before is heard again if it is still so."""
@@ -68,16 +70,24 @@ class RunWatcher:
         return self._book.get(self._run_id)
 
     def lost(self) -> None:
-        """Flower has just said that a site it does not name was lost: who is away now?"""
-        online = {site.node_id for site in self._online()}
-        away = [row.name for row in self._ledger.rows() if row.node_id not in online]
-        self._lost = list(dict.fromkeys([*self._lost, *away]))
+        """Flower has just said that a site it does not name was lost since the round began."""
+        run = self._book.get(self._run_id)
+        self._losses.append(((run.round_began_at or run.created_at) - _LAG, now()))
 
     def who(self, node_id: int) -> Who:
         """The site behind a node id in an error reply."""
-        if node_id == LOST and self._lost:
-            return Who(" or ".join(self._lost), f"at {' or '.join(self._lost)}")
+        if node_id == LOST and (names := self._lost()):
+            return Who(" or ".join(names), f"at {' or '.join(names)}")
         return self._ledger.who(node_id)
+
+    def _lost(self) -> list[str]:
+        """The sites that were away when Flower said so; one may be back long since."""
+        nodes = self._sites.look(SYSTEM).nodes
+
+        def was_away(node: Node | None) -> bool:
+            return node is not None and any(node.away_between(*loss) for loss in self._losses)
+
+        return [row.name for row in self._ledger.rows() if was_away(nodes.get(int(row.node_id)))]
 
     def goes_on(self, run: Run) -> bool:
         """True while the run is being stopped only to be submitted again."""
