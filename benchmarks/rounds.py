@@ -14,6 +14,7 @@ import secrets
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "flower_apps" / "quickstart_huggingface"
 PLAIN = Path(__file__).parent / "plain_app"
 EXECUTOR = ROOT / "blossomtune_gradio" / "site" / "executor.py"
-SITES, EXAMPLES = 2, 128
+EXAMPLES = 128
 WORDS = 30522  # rows of bert-tiny's embedding
 TARGET = 3.0
 _FINISHED = re.compile(r"Strategy execution finished in ([\d.]+)s")
@@ -87,7 +88,20 @@ def run(stack: FlowerStack, app: Path, config: dict[str, object]) -> str:
     return stack.run_log(number)
 
 
-def make_material(folder: Path) -> dict[str, object]:
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    turns: int = 3
+    rounds: int = 3
+    sites: int = 2
+    words: int = WORDS
+
+
+SMOKE = Size(turns=1, rounds=1, sites=1, words=2000)
+
+
+def make_material(folder: Path, words: int) -> dict[str, object]:
     """Reviews and a random model that both apps can read; the run configuration that names them."""
     from quickstart_huggingface import model, sample
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
@@ -96,16 +110,16 @@ def make_material(folder: Path) -> dict[str, object]:
         texts, labels = sample.reviews(EXAMPLES, seed)
         parquet.write_table(pa.table({"text": texts, "label": labels}), folder / f"{split}.parquet")
     shape = BertConfig(
-        vocab_size=WORDS,
+        vocab_size=words,
         hidden_size=128,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=512,
     )
     BertForSequenceClassification(shape).save_pretrained(folder)
-    words = model.word_tokenizer(sample.reviews(2000, seed=3)[0])
+    tokenizer = model.word_tokenizer(sample.reviews(2000, seed=3)[0])
     PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]"
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
     ).save_pretrained(folder)
     return {"data": str(folder), "model": str(folder), "max-examples": EXAMPLES}
 
@@ -120,20 +134,21 @@ def memory_mb(stack: FlowerStack) -> float:
     return sum(process.memory_full_info().pss for process in family) / 1e6
 
 
-def measure(report: Report, folder: Path, turns: int, rounds: int) -> None:
+def measure(report: Report, folder: Path, size: Size) -> None:
     """Both ways in turns."""
     material = folder / "material"
     material.mkdir()
-    config = {**make_material(material), "num-server-rounds": rounds, "min-sites": SITES}
+    config = {**make_material(material, size.words), "num-server-rounds": size.rounds}
+    config["min-sites"] = size.sites
     ours = {**config, "max-test-examples": EXAMPLES // 2}
     seconds: dict[str, list[float]] = {"quickstart_huggingface": [], "plain Flower": []}
     with ExitStack() as cleanup:
         kit = cleanup.enter_context(FlowerStack(folder / "kit", poll=1))
         plain = cleanup.enter_context(FlowerStack(folder / "plain", poll=1))
-        for partition in range(SITES):
-            kit_node(kit, partition, SITES)
-            plain_node(plain, partition, SITES)
-        for _ in range(turns):
+        for partition in range(size.sites):
+            kit_node(kit, partition, size.sites)
+            plain_node(plain, partition, size.sites)
+        for _ in range(size.turns):
             seconds["quickstart_huggingface"].append(seconds_per_round(kit, QUICKSTART, ours))
             seconds["plain Flower"].append(seconds_per_round(plain, PLAIN, config))
         report.add("idle federation, kit", [memory_mb(kit)], "MB")
@@ -145,12 +160,12 @@ def measure(report: Report, folder: Path, turns: int, rounds: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`--smoke`: one run of one round each instead of three runs of three."""
-    smoke = "--smoke" in arguments
+    """`--smoke`: one run of one round each, of one site with a small model."""
+    size = SMOKE if "--smoke" in arguments else Size()
     sys.path.insert(0, str(QUICKSTART))
     report = Report("rounds")
     with tempfile.TemporaryDirectory(prefix="blossomtune-bench-") as folder:
-        measure(report, Path(folder), turns=1 if smoke else 3, rounds=1 if smoke else 3)
+        measure(report, Path(folder), size)
     report.print()
     return 0
 

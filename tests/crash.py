@@ -167,7 +167,7 @@ class Crashable:
         return {site["name"] for site in self.get("sites") if site["presence"] == "online"}
 
     def start(self, name: str, **config: object) -> int:
-        """Queue five rounds that talk a lot; the run's number."""
+        """Queue a run, by default five rounds that talk a lot; the run's number."""
         wanted = {
             "num-server-rounds": 5,
             "min-nodes": min(2, len(self._names)),
@@ -318,7 +318,8 @@ def troubles(federation: Crashable, number: int) -> Iterator[str]:
     exact = [entry for entry in entries["entries"] if entry["target"] == f"run:{number}"]
     if len(exact) != 1:
         yield f"{name}: {len(exact)} ends in the audit trail"
-    if run["status"] == "completed" and (run["round"], run["rounds"]) != (5, 5):
+    wanted = run["config"]["num-server-rounds"]
+    if run["status"] == "completed" and not run["round"] == run["rounds"] == wanted:
         yield f"{name}: completed in round {run['round']} of {run['rounds']}"
     if run["status"] != "completed" and not (run["why"] and run["cause_code"] and run["evidence"]):
         yield f"{name}: no cause, code or evidence: {run}"

@@ -117,6 +117,14 @@ def test_accounts_are_found_by_what_they_contain_and_signs_stand_for_themselves(
     assert len(accounts.accounts(ADMIN, limit=2)) == 2
 
 
+def test_a_name_that_cannot_be_stored_or_would_turn_the_page_around_is_made_harmless(accounts):
+    accounts.sign_in(
+        Person(provider="hf", sub="7", username="half\ud800", name="\u202eevil\x1b[31m\n\x00red")
+    )
+    account = accounts.accounts(ADMIN, "half")[0]
+    assert (account.username, account.name) == ("half?", "evil red")
+
+
 def test_signing_out_ends_one_session_and_everywhere_ends_all(accounts):
     first, second, third = (accounts.sign_in(named("1", "ada")) for _ in range(3))
     other = accounts.sign_in(named("2", "bob"))

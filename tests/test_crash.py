@@ -44,6 +44,22 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashable]:
         assert made.end() == 0  # SIGTERM, after all that
 
 
+def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(federation):
+    repeated = federation.start("submitted twice", num_server_rounds=2)
+    federation.kill(f"flwr-run-{repeated}")
+    lost = federation.start("answer lost", num_server_rounds=2)
+    answer = federation.data / "runs" / str(lost) / "submit.out"
+    wait_for(lambda: federation.recorded(f"flwr-run-{lost}"), 180, every=0.01)
+    federation.kill(WEB)
+    wait_for(lambda: "run-id" in answer.read_text(), 180)
+    answer.write_text("")  # it never reached the disk
+    federation.serve()
+    for run in (repeated, lost):
+        assert federation.ended(run)["status"] == "completed", federation.run(run)
+    assert any("answer of flwr run was lost" in line for line in federation.log(f"run-{lost}"))
+    assert of_all(federation, [repeated, lost]) == []
+
+
 def test_a_run_goes_on_whatever_is_killed_beside_its_servers_app(federation):
     dice = random.Random(1)
     sites = dice.sample(sorted(federation.joined), 2)
@@ -83,22 +99,6 @@ def test_a_killed_executor_ends_its_runs_by_name_and_the_queue_goes_on(federatio
     assert any(e["cause_code"] == ENDED for e in ends), ends
     assert federation.ended(last)["status"] == "completed"
     assert of_all(federation, [*victims, last]) == []
-
-
-def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(federation):
-    repeated = federation.start("submitted twice")
-    federation.kill(f"flwr-run-{repeated}")
-    lost = federation.start("answer lost")
-    answer = federation.data / "runs" / str(lost) / "submit.out"
-    wait_for(lambda: federation.recorded(f"flwr-run-{lost}"), 180, every=0.01)
-    federation.kill(WEB)
-    wait_for(lambda: "run-id" in answer.read_text(), 180)
-    answer.write_text("")  # it never reached the disk
-    federation.serve()
-    for run in (repeated, lost):
-        assert federation.ended(run)["status"] == "completed", federation.run(run)
-    assert any("answer of flwr run was lost" in line for line in federation.log(f"run-{lost}"))
-    assert of_all(federation, [repeated, lost]) == []
 
 
 def test_after_a_power_cut_every_state_is_true_and_the_queue_goes_on(federation):

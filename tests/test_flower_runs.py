@@ -1,6 +1,4 @@
-"""Apps of every style complete a run over two sites, and their rounds are read from the log."""
-
-import math
+"""A run over two sites by Flower's means alone; its rounds are read from the log."""
 
 import pytest
 
@@ -11,7 +9,6 @@ from tests.flower_stack import APPS
 
 pytest_plugins = ["tests.flower_fixtures"]
 pytestmark = pytest.mark.slow
-SHORT = {"num_server_rounds": 1, "evaluate": False}
 ODD = 'it\'s "odd":\n\tä = [1] # 雪 \\n'
 
 
@@ -59,41 +56,3 @@ def test_an_app_of_the_message_api_completes_with_its_points(two_sites, tmp_path
         ("train/loss", 1, ""): 0.25,
         ("train/loss", 2, ""): 0.0625,
     }
-
-
-def test_an_app_of_the_older_api_completes_with_its_points(two_sites, tmp_path):
-    fact, events, _ = run_app(two_sites, "legacy_app", tmp_path, num_server_rounds=1)
-    assert (fact.status, fact.sub_status) == ("finished", "completed")
-    assert Replies("evaluate", 1, 2, 0) in events
-    shown = points(events)
-    assert shown["train/accuracy", 1, ""] == 0.5
-    assert shown["evaluate/loss", 1, ""] == 0.25
-    assert shown["evaluate/accuracy", 1, ""] == 0.5
-    assert shown["server/accuracy", 0, ""] == 0
-
-
-def test_an_app_without_a_strategy_completes_with_the_points_it_prints(two_sites, tmp_path):
-    fact, events, _ = run_app(two_sites, "numpy_app", tmp_path, num_server_rounds=1)
-    assert (fact.status, fact.sub_status) == ("finished", "completed")
-    shown = points(events)
-    assert {site for name, _, site in shown if name == "site/loss"} == {"0", "1"}
-    assert shown["server/loss", 1, ""] == 0.25
-
-
-def test_one_failing_site_is_counted(two_sites, tmp_path):
-    fact, events, _ = run_app(two_sites, "message_app", tmp_path, mode="raise", faulty="1", **SHORT)
-    assert fact.sub_status == "completed"  # Flower finds nothing wrong with that
-    assert Replies("train", 1, 1, 1) in events
-
-
-def test_a_model_that_broke_is_seen(two_sites, tmp_path):
-    fact, events, _ = run_app(two_sites, "message_app", tmp_path, mode="nan", **SHORT)
-    assert fact.sub_status == "completed"
-    assert math.isnan(points(events)["train/loss", 1, ""])
-    assert math.isnan(points(events)["server/accuracy", 1, ""])
-
-
-def test_a_value_of_the_wrong_kind_fails_the_run_with_the_reason(two_sites, tmp_path):
-    fact, _, log = run_app(two_sites, "message_app", tmp_path, faulty="0", size=-1)
-    assert fact.sub_status == "failed"
-    assert "negative dimensions" in fact.details + log

@@ -211,6 +211,14 @@ def test_an_unknown_provider_is_a_sentence(client):
         assert (answer.status_code, "no such way" in answer.text) == (404, True)
 
 
+def test_an_account_number_no_provider_may_send_is_refused_with_a_sentence(client, issuer):
+    for number, sub in enumerate(("züri", "two\nlines", "x" * 256)):
+        issuer.people[f"odd{number}"] = claims(f"odd{number}", sub=sub)
+        done = client.get(answered(begun(client), f"odd{number}"))
+        assert (done.status_code, "account number" in done.text) == (400, True)
+    assert me(client)["signed_in"] is False
+
+
 # -- attacks -------------------------------------------------------------------------------
 
 

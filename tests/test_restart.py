@@ -14,34 +14,15 @@ from tests.support import free_port, wait_for
 pytestmark = pytest.mark.slow
 
 
-def test_runs_logs_metrics_and_sites_are_there_again(tmp_path: Path):
-    with LiveFederation(tmp_path) as before:
-        before.app.federation.start(by=ADMIN)
-        before.add_sites("North")
-        run = before.ended(before.start("message_app", min_nodes=1))
-        assert run.status is RunStatus.COMPLETED
-        values = before.app.metrics.values(run.id, ADMIN)
-        settings = before.app.settings
-    sources = [name for name in before.app.logs.sources() if name != "blossomtune"]
-    logs = {source: before.log(source) for source in sources}
-
-    after = Application(settings, PATH)
-    try:
-        again = after.runs.get(run.id, ADMIN)
-        assert (again.status, again.config, again.round) == (run.status, run.config, 2)
-        assert after.metrics.values(run.id, ADMIN) == values
-        assert [p.site for p in after.participants.list(ADMIN)] == ["North"]
-        for source, lines in logs.items():
-            page = after.logs.since({source: 0}, [source], limit=100_000)
-            assert [line.text for line in page.lines] == lines
-    finally:
-        after.close()
-
-
 def test_a_run_goes_on_when_the_web_app_vanishes_and_comes_back(tmp_path: Path):
     with LiveFederation(tmp_path, fleet_port=free_port()) as first:
         first.app.federation.start(by=ADMIN)
         first.add_sites("North", "South")
+        old = first.ended(first.start("numpy_app", num_server_rounds=1))
+        assert old.status is RunStatus.COMPLETED
+        values, said = first.app.metrics.values(old.id, ADMIN), first.log(f"run-{old.id}")
+        assert values
+        assert said
         run = first.start("message_app", client_sleep=3.0, num_server_rounds=3)
         wait_for(lambda: first.app.runs.get(run.id, ADMIN).round == 1, 60)
         pid = first.app.federation.superlink.pid
@@ -56,10 +37,17 @@ def test_a_run_goes_on_when_the_web_app_vanishes_and_comes_back(tmp_path: Path):
                 ended = second.runs.get(run.id, ADMIN)
                 assert ended.status is RunStatus.COMPLETED, ended.cause
                 assert second.federation.superlink.pid == pid
-                source = f"run-{run.id}"
-                page = second.logs.since({source: 0}, [source], limit=100_000)
-                text = [line.text for line in page.lines]
                 for number in (1, 2, 3):
-                    assert text.count(f"[ROUND {number}/3]") == 1
+                    assert lines(second, run.id).count(f"[ROUND {number}/3]") == 1
+                again = second.runs.get(old.id, ADMIN)
+                assert (again.status, again.config) == (old.status, old.config)
+                assert second.metrics.values(old.id, ADMIN) == values
+                assert lines(second, old.id) == said
         finally:
             second.close()
+
+
+def lines(app: Application, run_id: int) -> list[str]:
+    """The whole log of a run."""
+    source = f"run-{run_id}"
+    return [line.text for line in app.logs.since({source: 0}, [source], limit=100_000).lines]

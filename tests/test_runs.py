@@ -23,12 +23,28 @@ def federation(tmp_path_factory: pytest.TempPathFactory):
         yield made
 
 
-@pytest.mark.parametrize("name", ["message_app", "legacy_app", "numpy_app"])
+# app: some of the points it must draw, by name, round and site
+POINTS: dict[str, dict[tuple[str, int, str], float]] = {
+    "message_app": {("train/loss", 1, ""): 0.25, ("server/accuracy", 2, ""): 0.75},
+    "legacy_app": {
+        ("train/accuracy", 1, ""): 0.5,
+        ("evaluate/loss", 1, ""): 0.25,
+        ("evaluate/accuracy", 1, ""): 0.5,
+        ("server/accuracy", 0, ""): 0,
+    },
+    "numpy_app": {("server/loss", 1, ""): 0.25},
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
 def test_an_unmodified_app_of_each_style_completes_and_draws_points(federation, name):
     run = federation.ended(federation.start(name))
     assert (run.status, run.cause) == (RunStatus.COMPLETED, "")
     values = federation.app.metrics.values(run.id, ADMIN)
     assert {value.round for value in values} >= {1, 2}
+    assert POINTS[name].items() <= {(v.name, v.round, v.site): v.value for v in values}.items()
+    sites = {value.site for value in values if value.name == "site/loss"}
+    assert sites == ({"0", "1"} if name == "numpy_app" else set())
     assert federation.log(f"run-{run.id}")[0].startswith("$ ")
 
 
@@ -64,12 +80,6 @@ def test_a_stopped_run_is_stopped_in_flower_too(federation):
     assert federation.app.federation.control.run(int(run.flower_run_id)).sub_status == "stopped"
     with pytest.raises(NotPossible, match="stopped already"):
         federation.app.runs.stop(run.id, ADMIN)
-
-
-def test_a_run_whose_clients_all_fail_is_not_called_completed(federation):
-    run = federation.ended(federation.start("message_app", mode="raise"))
-    assert run.status is RunStatus.FAILED
-    assert "every reply was an error" in run.cause
 
 
 def test_an_app_that_waits_without_a_word_is_understood_too(federation):
@@ -114,17 +124,3 @@ def test_the_same_idempotency_key_makes_one_run_and_a_taken_name_is_told(federat
     with pytest.raises(NotPossible, match="named 'twice'"):
         federation.app.runs.start("numpy_app", ADMIN, name="twice")
     federation.ended(first)
-
-
-def test_a_revoked_site_leaves_the_run_in_which_it_trains(federation):
-    federation.add_sites("West")
-    run = federation.start("message_app", min_nodes=1, client_sleep=45.0, num_server_rounds=1)
-    wait_for(lambda: federation.app.runs.get(run.id, ADMIN).round == 1, 60)
-    wait_for(lambda: any("Receiving: train" in line for line in federation.log("site-west")), 20)
-    west = next(s for s in federation.app.sites.sites(ADMIN) if s.name == "West")
-    federation.app.participants.revoke(west.participant_id, ADMIN, "left the project")
-    wait_for(lambda: "West" not in federation.online(), 30)
-    wait_for(lambda: any("left the project" in line for line in federation.log("site-west")), 30)
-    ended = federation.ended(run)
-    assert ended.status is RunStatus.COMPLETED
-    assert any("2 results and 1 failures" in x for x in federation.log(f"run-{run.id}"))

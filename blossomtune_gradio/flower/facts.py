@@ -36,9 +36,8 @@ class Node:
     """When it last went away, by itself or by silence. Stays after it has come back."""
 
     def away_between(self, begin: datetime, end: datetime) -> bool:
-        """Whether it left, or was taken out, within that time."""
-        left = (self.left_at, self.unregistered_at)
-        return any(moment is not None and begin <= moment <= end for moment in left)
+        """Whether it left within that time."""
+        return self.left_at is not None and begin <= self.left_at <= end
 
 
 @dataclass(frozen=True)

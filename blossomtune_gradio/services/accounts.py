@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import NotFound, NotPossible
 from blossomtune_gradio.identity import STRANGER, SYSTEM, Role, User, require
 from blossomtune_gradio.providers import ORGANISATION
+from blossomtune_gradio.services.addresses import shown_name
 from blossomtune_gradio.services.audit import record
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
@@ -245,7 +246,8 @@ class AccountService:
         if account is None:
             account = Account(id=person.id, provider=person.provider, is_researcher=False)
             session.add(account)
-        account.username, account.name, account.email = person.username, person.name, person.email
+        account.username, account.name = shown_name(person.username), shown_name(person.name)
+        account.email = person.email
         account.organisations = [f"{ORGANISATION}:{sub}" for sub, _ in person.organisations]
         account.last_seen = now()
         return account

@@ -65,7 +65,8 @@ def lowest_free(session: Session, total: int) -> int:
         if candidate not in taken:
             return candidate
     raise NotPossible(
-        f"All {total} partitions have an owner. Raise the number of partitions or revoke a site."
+        f"All {total} partitions have an owner. Revoke a site first; their number can only be "
+        "raised while no site is approved."
     )
 
 

@@ -82,12 +82,15 @@ class RunWatcher:
 
     def _lost(self) -> list[str]:
         """The sites that were away when Flower said so; one may be back long since."""
-        nodes = self._sites.look(SYSTEM).nodes
+        look = self._sites.look(SYSTEM)
+        if not self._losses or look.at is None:
+            return []
 
-        def was_away(node: Node | None) -> bool:
-            return node is not None and any(node.away_between(*loss) for loss in self._losses)
+        def was_away(node: Node | None) -> bool:  # one that was cut off is not there at all
+            return node is None or any(node.away_between(*loss) for loss in self._losses)
 
-        return [row.name for row in self._ledger.rows() if was_away(nodes.get(int(row.node_id)))]
+        rows = self._ledger.rows()
+        return [row.name for row in rows if was_away(look.nodes.get(int(row.node_id)))]
 
     def goes_on(self, run: Run) -> bool:
         """True while the run is being stopped only to be submitted again."""

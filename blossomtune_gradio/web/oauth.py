@@ -18,7 +18,9 @@ from starlette.requests import Request
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.providers import Provider
 from blossomtune_gradio.services.accounts import Person
+from blossomtune_gradio.services.addresses import shown_name
 
+_LONGEST_SUB = 255  # OpenID Connect Core 1.0, section 2
 _SECONDS = 10  # a provider has for one answer
 
 
@@ -143,6 +145,11 @@ async def _from_oidc(provider: Provider, client: Any, token: dict[str, Any]) -> 
         claims = {**more, **claims} if more.get("sub") == claims["sub"] else claims
     email = _text(claims, "email") if claims.get("email_verified") is True else ""
     sub = str(claims["sub"])
+    if not (sub.isascii() and sub.isprintable() and len(sub) <= _LONGEST_SUB):
+        raise SignInFailed(
+            f"{provider.label} sent an account number that OpenID Connect does not allow. Tell its "
+            f"operator that 'sub' has up to {_LONGEST_SUB} ASCII characters."
+        )
     return Person(
         provider=provider.name,
         sub=sub,
@@ -180,6 +187,6 @@ def _organisations(claim: object) -> tuple[tuple[str, str], ...]:
 
 
 def _text(claims: Any, name: str) -> str:
-    """A claim as one line of at most 200 characters, "" when it is no text."""
+    """A claim as one line of at most 200 harmless characters, "" when it is no text."""
     value = claims.get(name) if hasattr(claims, "get") else None
-    return " ".join(value.split())[:200] if isinstance(value, str) else ""
+    return shown_name(value)[:200] if isinstance(value, str) else ""

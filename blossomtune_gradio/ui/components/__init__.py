@@ -1,7 +1,8 @@
 """Own parts of the page: each a `.html` for the frame, a `.js` that fills it and a `.css`.
 
 Data never goes through an HTML template (Gradio evaluates those); scripts put it in as text.
-Surprise: Gradio runs a script as the body of a function, so `common.js` is simply put in front.
+Surprise: Gradio runs a script as the body of a function with `element` and `server`, so what all of
+them use cannot be imported; `common.js` is in the page's head and makes it for each of them.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ def part(
     frame = (_FOLDER / f"{name}.html").read_text("utf-8")
     for word, value in words.items():
         frame = frame.replace(f"[[{word}]]", value)
-    script = [(_FOLDER / file).read_text("utf-8") for file in ("common.js", f"{name}.js")]
+    script = _FOLDER / f"{name}.js"
     return gr.HTML(
         html_template=frame,
-        js_on_load="\n".join(script),
+        js_on_load=script.read_text("utf-8") if script.exists() else None,
         server_functions=list(readers),
         apply_default_css=False,
         elem_id=elem_id,
@@ -53,6 +54,12 @@ def heading(title: str, sentence: str = "") -> gr.HTML:
         js_on_load=None,
         apply_default_css=False,
     )
+
+
+def head() -> str:
+    """What stands in the head of each page: the common script and the style of all parts."""
+    script = (_FOLDER / "common.js").read_text("utf-8")
+    return f"<style>{stylesheet()}</style><script>{script}</script>"
 
 
 def stylesheet() -> str:

@@ -1,5 +1,6 @@
 // A card per app. What an app says of itself is put in as text; its README alone is HTML, which
 // the server has cleaned, and it is asked for when it is opened.
+const { find, make, put, show, light, ask, poll, each, say, rowOf } = blossom(element, server);
 let state = "";
 const TONES = { error: "bad", warning: "busy", note: "off" };
 const WORDS = { error: "Error", warning: "Warning", note: "Note" };

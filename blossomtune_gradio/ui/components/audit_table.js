@@ -1,4 +1,5 @@
 // Newest first; the server filters and pages. `way` holds the pages on the way to the one shown.
+const { find, make, put, show, light, ask, poll, ago, exactly, each, rowOf } = blossom(element, server);
 const filters = find("filters");
 let way = [null];
 let answer = null;

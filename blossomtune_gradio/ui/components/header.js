@@ -1,3 +1,4 @@
+const { find, make, put, show, light, ask, poll, clock, each } = blossom(element, server);
 let last = null;
 let lostAt = null;
 

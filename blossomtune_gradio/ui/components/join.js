@@ -1,4 +1,7 @@
 // Asks where the visitor stands, draws steps and headline, and tells the parts below.
+const {
+  find, make, put, show, light, ask, poll, seconds, span, ago, moment, each,
+} = blossom(element, server);
 let last = null;
 let moving = false; // a move was made here: the focus follows to the new headline
 

@@ -1,4 +1,5 @@
 // The visitor's moves: ask, confirm, a new code, withdraw. What was typed stays until it was taken.
+const { find, put, show, ask, onStanding, changed, moment, say } = blossom(element, server);
 const [askForm, prove] = [find("ask"), find("prove")];
 let state = null;
 let clockSkew = 0; // milliseconds the server's clock is ahead of ours

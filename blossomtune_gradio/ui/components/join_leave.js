@@ -1,4 +1,5 @@
 // Leaving by oneself, before or after the approval; asked twice.
+const { find, put, show, ask, onStanding, SILENT } = blossom(element, server);
 const WORDS = {
   wait: ["Changed your mind?", "Withdraw my request", "Your request disappears from the admins’ list. You can ask again later, with a new code."],
   member: ["Your site can leave at any time.", "Leave the federation", "Your site is cut off at once and its key is never taken again. To come back you ask anew."],

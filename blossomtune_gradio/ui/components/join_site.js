@@ -1,4 +1,7 @@
 // What belongs to an approved site: kit, commands, the newest preflight, its runs.
+const {
+  find, make, put, show, light, ask, onStanding, changed, ago, moment, each, copyText,
+} = blossom(element, server);
 const makeCommand = () => {
   const node = make("li");
   const line = make("div", "bt-command");

@@ -1,4 +1,7 @@
 // Polls with one byte cursor per source; log text is hostile and only ever becomes text nodes.
+const {
+  find, make, put, show, ask, poll, clock, each, inAddress, onAddress, linkTo, SILENT,
+} = blossom(element, server);
 const MOST_LINES = 2000;
 const lines = find("lines");
 let cursor = {};

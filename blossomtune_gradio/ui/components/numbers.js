@@ -1,5 +1,6 @@
 // The twin of the charts, for those who cannot see them or want the figures. It also knows when
 // there is more to draw, and asks for charts and numbers together.
+const { find, make, put, show, onPulse, seconds, each } = blossom(element, server);
 const PATIENCE = 10; // seconds for an answer, then it is asked again
 let asked = null;
 

@@ -1,3 +1,4 @@
+const { find, make, put, show, light, ask, poll, ago, clock, each, say } = blossom(element, server);
 const TONES = { sent: "good", queued: "busy", failed: "bad", dropped: "off" };
 const WORDS = { queued: "waiting", failed: "refused", dropped: "replaced by a newer code" };
 const again = find("again");

@@ -1,3 +1,4 @@
+const { find, make, put, show, light, onPulse, seconds, span, ago, clock, each } = blossom(element, server);
 const ENDED = ["completed", "failed", "stopped", "lost"];
 const MOST_SEGMENTS = 40;
 

@@ -1,4 +1,5 @@
 // One table, two views. The server searches, sorts and pages; the selection lives here, across pages.
+const { find, make, put, show, light, ask, poll, changed, ago, moment, each } = blossom(element, server);
 const WORDS = { approve: "Approve", deny: "Deny", revoke: "Revoke" };
 const CHIPS = {
   requests: [["", "All"], ["confirmed", "Waiting"], ["requested", "E-mail not proven"], ["denied", "Denied"], ["withdrawn", "Withdrawn"]],

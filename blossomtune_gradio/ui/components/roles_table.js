@@ -1,3 +1,4 @@
+const { find, make, put, show, light, ask, poll, changed, ago, each, say, rowOf } = blossom(element, server);
 let now = null;
 
 const create = () => {

@@ -1,3 +1,6 @@
+const {
+  find, make, put, show, light, ask, poll, each, inAddress, actionButton, SILENT, say,
+} = blossom(element, server);
 let state = null;
 const boxes = (parent, prefix, ticked) => {
   each(parent, state.kinds, (kind) => kind.kind, (kind) => {

@@ -1,4 +1,8 @@
 // Shows one run when the address names one, and hides the rest of the page.
+const {
+  find, make, put, show, light, ask, poll, changed, seconds, span, ago, clock, exactly,
+  each, inAddress, goTo, onAddress, sayAnswer, rowOf, drawWait,
+} = blossom(element, server);
 let id = 0;
 let run = null;
 let editing = false;

@@ -1,4 +1,8 @@
 // What was typed is kept here, for each app, and only ever changed by the person at the keyboard.
+const {
+  find, make, put, show, ask, changed, each, inAddress, onAddress, linkTo, actionButton, SILENT,
+  say, copyText,
+} = blossom(element, server);
 const NAMES = ["min_sites", "quorum_seconds", "round_seconds"];
 const drafts = {}; // app: {key: what was typed}
 let shown = null; // the answer the form was made from

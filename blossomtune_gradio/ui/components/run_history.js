@@ -1,3 +1,6 @@
+const {
+  find, make, put, show, light, ask, poll, seconds, span, moment, each, inAddress, linkTo, rowOf,
+} = blossom(element, server);
 let offset = 0;
 let era = 0;
 const create = (run) => {

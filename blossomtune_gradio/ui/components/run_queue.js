@@ -1,3 +1,7 @@
+const {
+  find, make, put, show, light, ask, poll, changed, seconds, span, ago, each, linkTo, actionButton,
+  sayAnswer, drawWait,
+} = blossom(element, server);
 let now = null;
 const act = async (button, what, asked) => {
   button.disabled = true;

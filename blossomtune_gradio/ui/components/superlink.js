@@ -1,3 +1,4 @@
+const { find, put, light, onPulse, changed, clock, say } = blossom(element, server);
 const [start, stop] = [find("start"), find("stop")];
 let working = false;
 let up = null; // null: not known yet

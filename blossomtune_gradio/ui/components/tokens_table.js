@@ -1,4 +1,7 @@
 // A secret lives in this page until the next click and nowhere else.
+const {
+  find, make, put, show, light, ask, poll, changed, ago, day, each, say, rowOf, copyText,
+} = blossom(element, server);
 let now = null;
 
 const create = (token) => {
