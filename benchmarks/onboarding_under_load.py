@@ -20,10 +20,10 @@ from threading import Barrier
 from benchmarks.report import Report
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.mail import Postman, parse_sender, parse_server
-from blossomtune_gradio.services.mailer import Mailer
+from blossomtune_gradio.services.notices.mailer import Mailer
+from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.options import Options
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from tests.mail_servers import HOST, Inbox, mail_server, silent_server

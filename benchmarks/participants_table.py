@@ -22,7 +22,7 @@ from benchmarks.report import Report
 from benchmarks.web_pages import started
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import LOCAL_ADMIN
-from blossomtune_gradio.services.people_query import SITES, Query
+from blossomtune_gradio.services.review.query import SITES, Query
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.web.server import WebServer
 from tests.browser import ARGUMENTS

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blossomtune_gradio.flower.credentials import ServerCredentials
-from blossomtune_gradio.services import kit_files
+from blossomtune_gradio.services.sites import kit_files
 from tests.support import free_port, wait_for
 
 

@@ -3,8 +3,8 @@
 import re
 
 from blossomtune_gradio.identity import LOCAL_ADMIN, Role, User
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.store.models import Participant
 
 ADMIN = LOCAL_ADMIN

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from blossomtune_gradio.errors import NotAllowed, NotFound, NotPossible, SettingsError
 from blossomtune_gradio.identity import Role
 from blossomtune_gradio.providers import Provider, github
-from blossomtune_gradio.services.accounts import AccountService, Person
+from blossomtune_gradio.services.people.accounts import AccountService, Person
 from blossomtune_gradio.settings import LOCAL_HOSTS, Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AuditEntry, SignIn, now

@@ -6,10 +6,10 @@ import pytest
 
 from blossomtune_gradio.errors import BlossomError, InvalidInput, NotPossible
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services import activation
-from blossomtune_gradio.services.limits import Limits, Shares, TooOften
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.people import activation
+from blossomtune_gradio.services.people.limits import Limits, Shares, TooOften
+from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.store.models import Mail, Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from tests.people import ADMIN, ask, mailed_code, person

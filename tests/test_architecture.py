@@ -19,6 +19,16 @@ FLOORS = (
     {"demo"},
     {"cli"},
 )
+# The same within the services.
+SERVICES = (
+    {"addresses", "audit"},
+    {"options"},
+    {"notices", "federation", "apps", "backup", "checkup"},
+    {"people"},
+    {"sites"},
+    {"review", "runs"},
+    {"overview"},
+)
 GROUND = FLOORS[0]  # these few may know each other
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FLOWER_BRINGS = {"cryptography", "httpx"}  # installed wherever flwr is
@@ -70,6 +80,19 @@ def test_imports_run_one_way():
             below = room in FLOOR_OF and FLOOR_OF.get(used, 99) < FLOOR_OF[room]
             if not below and not (room in GROUND and used in GROUND):
                 wrong.append(f"{path.relative_to(ROOT)} imports {used}")
+    assert wrong == []
+
+
+def test_imports_within_the_services_run_one_way():
+    floor_of = {room: number for number, rooms in enumerate(SERVICES) for room in rooms}
+    home, wrong = ROOT / PACKAGE / "services", []
+    for path in sorted(home.rglob("*.py")):
+        room = path.relative_to(home).parts[0].removesuffix(".py")
+        names = [name.split(".") for name in _imports(path)]
+        used = {name[2] for name in names if name[:2] == [PACKAGE, "services"] and name[2:]}
+        for other in used - {room}:
+            if not floor_of[other] < floor_of[room]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {other}")
     assert wrong == []
 
 

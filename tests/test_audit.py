@@ -17,9 +17,9 @@ import pytest
 
 from blossomtune_gradio.errors import NotAllowed
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.audit import AuditFilter, AuditLog, fingerprint, record
-from blossomtune_gradio.services.audit_chain import BEGINNING, Seal, SealBroken
-from blossomtune_gradio.services.audit_export import entry_of, exported
+from blossomtune_gradio.services.audit.chain import BEGINNING, Seal, SealBroken
+from blossomtune_gradio.services.audit.export import entry_of, exported
+from blossomtune_gradio.services.audit.trail import AuditFilter, AuditLog, fingerprint, record
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database

@@ -8,7 +8,7 @@ import pytest
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotFound, NotPossible
 from blossomtune_gradio.identity import LOCAL_ADMIN, Role, User
-from blossomtune_gradio.services.people_query import SITES, SORTS, Query
+from blossomtune_gradio.services.review.query import SITES, SORTS, Query
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import (
     AuditEntry,

@@ -20,9 +20,9 @@ from playwright.sync_api import Page, expect
 
 from blossomtune_gradio.identity import LOCAL_ADMIN as ME
 from blossomtune_gradio.identity import STRANGER, User
-from blossomtune_gradio.services.activation import CODE_LIFETIME, digest
-from blossomtune_gradio.services.site_reports import CheckResult, Report
-from blossomtune_gradio.services.sites import Site
+from blossomtune_gradio.services.people.activation import CODE_LIFETIME, digest
+from blossomtune_gradio.services.sites.reports import CheckResult, Report
+from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Participant, now
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.join_state import standing

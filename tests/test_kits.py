@@ -18,10 +18,10 @@ from sqlalchemy import select
 
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
-from blossomtune_gradio.services import kit_files
-from blossomtune_gradio.services.kits import KitService, TokenRefused
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.people.participants import ParticipantService
+from blossomtune_gradio.services.sites import kit_files
+from blossomtune_gradio.services.sites.kits import KitService, TokenRefused
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
 from tests.people import ADMIN, approved, ask, person
 

@@ -8,8 +8,8 @@ import pytest
 import config
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.mail import parse_sender, parse_server
-from blossomtune_gradio.services.mail_templates import KINDS, Templates
-from blossomtune_gradio.services.mailer import postman
+from blossomtune_gradio.services.notices.mail_templates import KINDS, Templates
+from blossomtune_gradio.services.notices.mailer import postman
 from blossomtune_gradio.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs" / "mail.md"

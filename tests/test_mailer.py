@@ -12,9 +12,9 @@ import pytest
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.identity import LOCAL_ADMIN
 from blossomtune_gradio.mail import Letter, MailNotTaken, Postman, parse_sender, parse_server
-from blossomtune_gradio.services.mailer import Mailer
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.notices.mailer import Mailer
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.store.models import Mail, MailStatus, Participant, now
 from tests.mail_servers import Inbox, mail_server, server_context, silent_server, text_of
 from tests.people import ADMIN, person

@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import delete, func, select
 
 from blossomtune_gradio.errors import InvalidInput, NotFound, NotPossible
-from blossomtune_gradio.services.limits import Limits, Shares
+from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.options import Options
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.people.limits import Limits, Shares
+from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (

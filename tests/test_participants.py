@@ -10,9 +10,9 @@ import pytest
 
 from blossomtune_gradio.errors import BlossomError, InvalidInput, NotAllowed, NotPossible
 from blossomtune_gradio.identity import STRANGER, Role, User
+from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.options import Options
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.participants import ParticipantService
+from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.store.models import AuditEntry, Mail, NodeKey, Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from tests.people import ADMIN, approved, ask, mailed_code, person

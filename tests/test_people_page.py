@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.people_query import Query
+from blossomtune_gradio.services.review.query import Query
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Participant, SiteReport
 from blossomtune_gradio.store.models import ParticipantStatus as Status

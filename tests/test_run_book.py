@@ -7,13 +7,13 @@ import pytest
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.alerts import AlertService
-from blossomtune_gradio.services.audit import record
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.run_book import RunBook
-from blossomtune_gradio.services.verdict import StopWish, Tally, judged
-from blossomtune_gradio.services.webhook_address import AddressGuard
-from blossomtune_gradio.services.webhooks import WebhookService
+from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.notices.webhook_address import AddressGuard
+from blossomtune_gradio.services.notices.webhooks import WebhookService
+from blossomtune_gradio.services.runs.alerts import AlertService
+from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.verdict import StopWish, Tally, judged
 from blossomtune_gradio.store.models import Run
 from tests.people import ADMIN
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from blossomtune_gradio.flower.facts import LogChunk
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.run_log import RunLog
+from blossomtune_gradio.services.runs.log import RunLog
 
 TEXTS = st.lists(st.text("ab \n", max_size=6), min_size=1, max_size=12)
 

@@ -15,12 +15,12 @@ import pytest
 from blossomtune_gradio.errors import InvalidInput, NotAllowed
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.alerts import AlertService
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.run_book import RunBook
-from blossomtune_gradio.services.verdict import Verdict
-from blossomtune_gradio.services.webhook_address import AddressGuard
-from blossomtune_gradio.services.webhooks import WebhookService
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.notices.webhook_address import AddressGuard
+from blossomtune_gradio.services.notices.webhooks import WebhookService
+from blossomtune_gradio.services.runs.alerts import AlertService
+from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.verdict import Verdict
 from blossomtune_gradio.store.models import Run, RunStatus, now
 from tests.people import ADMIN
 from tests.support import wait_for

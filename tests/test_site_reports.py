@@ -8,8 +8,8 @@ import pytest
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotAllowed, NotPossible
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.kits import TokenRefused
-from blossomtune_gradio.services.site_reports import Report
+from blossomtune_gradio.services.sites.kits import TokenRefused
+from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import Participant, now
 from blossomtune_gradio.web.server import WebServer
 from tests.people import ADMIN, approved, person

@@ -9,12 +9,12 @@ import pytest
 from flwr.proto.node_pb2 import NodeInfo
 
 from blossomtune_gradio.flower.facts import Node, node_fact
-from blossomtune_gradio.services.directory import Person
-from blossomtune_gradio.services.outbox import Outbox
-from blossomtune_gradio.services.people_query import SITES, Query
-from blossomtune_gradio.services.reconciler import Key
-from blossomtune_gradio.services.site_records import SiteRecords
-from blossomtune_gradio.services.traffic import Traffic
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.review.directory import Person
+from blossomtune_gradio.services.review.query import SITES, Query
+from blossomtune_gradio.services.sites.reconciler import Key
+from blossomtune_gradio.services.sites.records import SiteRecords
+from blossomtune_gradio.services.sites.traffic import Traffic
 from blossomtune_gradio.store.models import (
     AuditEntry,
     Mail,

@@ -1,6 +1,6 @@
 """Points of a run as charts, legend and table."""
 
-from blossomtune_gradio.services.metrics import Value
+from blossomtune_gradio.services.runs.metrics import Value
 from blossomtune_gradio.ui.charts import chart, colours, numbers
 
 

@@ -13,7 +13,7 @@ from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import LOCAL_ADMIN
 
 if TYPE_CHECKING:
-    from blossomtune_gradio.services.audit import AuditFilter
+    from blossomtune_gradio.services.audit.trail import AuditFilter
 
 
 def add_to(commands: Commands) -> None:
@@ -46,7 +46,7 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
 
 
 def _filter(arguments: argparse.Namespace) -> AuditFilter:
-    from blossomtune_gradio.services.audit import AuditFilter
+    from blossomtune_gradio.services.audit.trail import AuditFilter
 
     return AuditFilter(
         actor=arguments.actor,
@@ -82,7 +82,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from blossomtune_gradio.services.audit_export import entry_facts
+    from blossomtune_gradio.services.audit.export import entry_facts
 
     wanted = _filter(arguments)
     with audit_trail(arguments) as trail:
@@ -95,7 +95,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from blossomtune_gradio.services.audit_export import exported
+    from blossomtune_gradio.services.audit.export import exported
 
     with audit_trail(arguments) as trail:
         entries = trail.all_entries(LOCAL_ADMIN, _filter(arguments))

@@ -13,7 +13,7 @@ from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.settings import Settings
 
 if TYPE_CHECKING:
-    from blossomtune_gradio.services.audit import AuditLog
+    from blossomtune_gradio.services.audit.trail import AuditLog
 
 
 def add_data_dir(command: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 @contextmanager
 def audit_trail(arguments: argparse.Namespace) -> Iterator[AuditLog]:
     """The audit trail, for looking only: works while the server runs, and takes no lock."""
-    from blossomtune_gradio.services.audit import AuditLog
+    from blossomtune_gradio.services.audit.trail import AuditLog
     from blossomtune_gradio.store.database import Database
 
     settings = settings_of(arguments)

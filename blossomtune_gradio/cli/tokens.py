@@ -15,7 +15,7 @@ from blossomtune_gradio.cli.output import Commands, show, table
 from blossomtune_gradio.identity import Role, User
 
 if TYPE_CHECKING:
-    from blossomtune_gradio.services.tokens import TokenService
+    from blossomtune_gradio.services.people.tokens import TokenService
     from blossomtune_gradio.store.models import ApiToken
 
 _OPERATOR = User(provider="local", sub="command line", name="command line", role=Role.ADMIN)
@@ -43,8 +43,8 @@ def add_to(commands: Commands) -> None:
 @contextmanager
 def _tokens(arguments: argparse.Namespace) -> Iterator[TokenService]:
     """The tokens, and the audit trail sealed afterwards; the server may run beside."""
-    from blossomtune_gradio.services.audit import AuditLog
-    from blossomtune_gradio.services.tokens import TokenService
+    from blossomtune_gradio.services.audit.trail import AuditLog
+    from blossomtune_gradio.services.people.tokens import TokenService
     from blossomtune_gradio.store.database import Database
 
     settings = settings_of(arguments)
@@ -82,7 +82,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
 
 
 def _facts(token: ApiToken) -> dict[str, Any]:
-    from blossomtune_gradio.services.tokens import state_of
+    from blossomtune_gradio.services.people.tokens import state_of
     from blossomtune_gradio.store.models import now
 
     used = token.last_used_at

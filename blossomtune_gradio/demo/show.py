@@ -19,7 +19,7 @@ from blossomtune_gradio.errors import NotPossible, SettingsError
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.identity import LOCAL_ADMIN
 from blossomtune_gradio.processes import end_leftovers
-from blossomtune_gradio.services.metrics import REPLIES, SERVER_ACCURACY, SERVER_LOSS
+from blossomtune_gradio.services.runs.metrics import REPLIES, SERVER_ACCURACY, SERVER_LOSS
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Run
 from blossomtune_gradio.web.server import WebServer, port_is_free

@@ -8,7 +8,7 @@ from pathlib import Path
 from blossomtune_gradio.flower.app_template import new_app
 from blossomtune_gradio.flower.apps import AppCatalogue, FlowerApp
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.services import audit
+from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.store.database import Database
 
 
@@ -35,7 +35,7 @@ class AppService(AppCatalogue):
         path = new_app(self.folder, name, title)
         try:
             with self._database.write() as session:
-                audit.record(session, by, "app.new", f"app:{path.name}", target_name=path.name)
+                record(session, by, "app.new", f"app:{path.name}", target_name=path.name)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise

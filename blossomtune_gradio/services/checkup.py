@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.identity import SYSTEM
-from blossomtune_gradio.services.audit import AuditLog
+from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 

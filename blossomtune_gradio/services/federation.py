@@ -30,7 +30,7 @@ from blossomtune_gradio.processes import (
     died_unseen,
     is_free,
 )
-from blossomtune_gradio.services.audit import AuditLog
+from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 

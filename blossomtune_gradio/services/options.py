@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import InvalidInput, NotPossible
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.services.audit import record
+from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Option, Participant

@@ -16,9 +16,9 @@ from typing import Any
 from blossomtune_gradio.identity import SYSTEM, Role, User
 from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.federation import FederationService
-from blossomtune_gradio.services.metrics import MetricService
-from blossomtune_gradio.services.runs import RunService
-from blossomtune_gradio.services.sites import Site, SiteService
+from blossomtune_gradio.services.runs.metrics import MetricService
+from blossomtune_gradio.services.runs.service import RunService
+from blossomtune_gradio.services.sites.service import Site, SiteService
 from blossomtune_gradio.store.models import Run, RunStatus
 
 _TONES = {

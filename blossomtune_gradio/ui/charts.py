@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from blossomtune_gradio.services.metrics import Value
+from blossomtune_gradio.services.runs.metrics import Value
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 CHARTS = {"accuracy": "acc", "loss": "loss"}  # chart: what the name of its metrics contains

@@ -11,7 +11,7 @@ from typing import Any
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.sites import Site
+from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.join_words import STEPS, stage_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blossomtune_gradio.services.sites import Site
+from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 

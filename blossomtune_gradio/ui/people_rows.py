@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from blossomtune_gradio.services.directory import Details, Page, Person
 from blossomtune_gradio.services.options import PartitionUse
-from blossomtune_gradio.services.reconciler import Drift
+from blossomtune_gradio.services.review.directory import Details, Page, Person
+from blossomtune_gradio.services.sites.reconciler import Drift
 from blossomtune_gradio.store.models import PARTICIPANT_MOVES, AuditEntry, NodeKey, SiteReport
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.rows import iso, right_now

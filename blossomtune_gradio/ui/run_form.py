@@ -17,8 +17,8 @@ from blossomtune_gradio.flower.app_config import form_value
 from blossomtune_gradio.flower.apps import FlowerApp
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.federation import CONNECTION
-from blossomtune_gradio.services.run_limits import RunLimits, site_keys
-from blossomtune_gradio.services.run_request import (
+from blossomtune_gradio.services.runs.limits import RunLimits, site_keys
+from blossomtune_gradio.services.runs.request import (
     RunRequest,
     checked,
     differences,

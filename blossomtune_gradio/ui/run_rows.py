@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from blossomtune_gradio.services.waiting import Wait
+from blossomtune_gradio.services.runs.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunEvent, RunSite, RunStatus
 
 RUN_TONES = {

@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.audit import AuditFilter
-from blossomtune_gradio.services.audit_export import MEDIA_TYPES, Format, exported
+from blossomtune_gradio.services.audit.export import MEDIA_TYPES, Format, exported
+from blossomtune_gradio.services.audit.trail import AuditFilter
 
 
 def download_router(app: Application, user_of: Callable[[Request], User]) -> APIRouter:

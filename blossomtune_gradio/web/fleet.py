@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
 from blossomtune_gradio.flower.replies import KEY_HEADER, PUSH_PATH
-from blossomtune_gradio.services.traffic import MAX_BODY, Traffic
+from blossomtune_gradio.services.sites.traffic import MAX_BODY, Traffic
 from blossomtune_gradio.web.pace import Pace
 from blossomtune_gradio.web.upstream import Connection, Headers, Pool
 

@@ -17,8 +17,8 @@ from starlette.requests import Request
 
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.providers import Provider
-from blossomtune_gradio.services.accounts import Person
 from blossomtune_gradio.services.addresses import shown_name
+from blossomtune_gradio.services.people.accounts import Person
 
 _LONGEST_SUB = 255  # OpenID Connect Core 1.0, section 2
 _SECONDS = 10  # a provider has for one answer

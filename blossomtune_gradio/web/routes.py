@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidInput
 from blossomtune_gradio.identity import Role, require
-from blossomtune_gradio.services.run_book import source_of
-from blossomtune_gradio.services.site_reports import Report
+from blossomtune_gradio.services.runs.book import source_of
+from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.web.fleet import JOIN_PATH, MAX_JOIN_BODY, REPORT_PATH
 from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.problems import answer_with_problems

@@ -13,7 +13,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.plain_text import plain
-from blossomtune_gradio.services.audit import AuditFilter, Verdict
+from blossomtune_gradio.services.audit.trail import AuditFilter, Verdict
 from blossomtune_gradio.store.models import AuditEntry
 from blossomtune_gradio.ui.components import heading, part
 from blossomtune_gradio.ui.guard import Guard

@@ -9,8 +9,8 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidInput
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.decisions import Decided
-from blossomtune_gradio.services.people_query import REQUESTS, SITES, Query
+from blossomtune_gradio.services.review.decisions import Decided
+from blossomtune_gradio.services.review.query import REQUESTS, SITES, Query
 from blossomtune_gradio.store.models import Participant
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent, sent_id

@@ -9,7 +9,7 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.accounts import KnownAccount
+from blossomtune_gradio.services.people.accounts import KnownAccount
 from blossomtune_gradio.ui.components import heading, part
 from blossomtune_gradio.ui.events import sent
 from blossomtune_gradio.ui.guard import Guard

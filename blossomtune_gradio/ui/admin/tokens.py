@@ -10,7 +10,7 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidInput
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.tokens import state_of
+from blossomtune_gradio.services.people.tokens import state_of
 from blossomtune_gradio.store.models import ApiToken, now
 from blossomtune_gradio.ui.components import heading, part
 from blossomtune_gradio.ui.events import sent, sent_id

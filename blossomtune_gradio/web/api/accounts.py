@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.services.accounts import KnownAccount
+from blossomtune_gradio.services.people.accounts import KnownAccount
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import AccountView, Partitions, RoleChange, Word
 

@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.audit import AuditFilter
-from blossomtune_gradio.services.audit_export import MEDIA_TYPES, Format, entry_facts, exported
+from blossomtune_gradio.services.audit.export import MEDIA_TYPES, Format, entry_facts, exported
+from blossomtune_gradio.services.audit.trail import AuditFilter
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import (
     Before,

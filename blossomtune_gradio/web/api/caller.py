@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.services.tokens import TokenNotValid, TokenService
+from blossomtune_gradio.services.people.tokens import TokenNotValid, TokenService
 
 bearer = HTTPBearer(
     scheme_name="token", auto_error=False, description="Made by `blossomtune token create`"

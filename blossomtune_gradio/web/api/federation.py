@@ -8,7 +8,7 @@ from blossomtune_gradio import __version__
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.processes import Status
-from blossomtune_gradio.services.sites import Site
+from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import (
     Health,

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.tokens import state_of
+from blossomtune_gradio.services.people.tokens import state_of
 from blossomtune_gradio.store.models import ApiToken, now
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import Id, MadeToken, NewToken, TokenView

@@ -1,0 +1,1 @@
+"""Telling people: the outbox of mails, the thread that sends them, signed webhooks."""

@@ -1,0 +1,290 @@
+"""Who signed in, until when, and which roles they have.
+
+A session is a random id that only the browser knows; the table keeps its hash, so deleting the row
+ends it at once. Roles are computed for each call from the settings and the database. Surprise: a
+name in the settings stands for the first account that signs in under it, for ever; whoever gets the
+name later inherits nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from blossomtune_gradio.errors import NotFound, NotPossible
+from blossomtune_gradio.identity import STRANGER, SYSTEM, Role, User, require
+from blossomtune_gradio.providers import ORGANISATION
+from blossomtune_gradio.services.addresses import shown_name
+from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.models import Account, RolePin, SignIn, now
+
+_SEEN_EVERY = timedelta(minutes=5)  # "last seen" needs no write for each request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """What a provider says of somebody who has just proven who they are."""
+
+    provider: str
+    sub: str
+    username: str
+    name: str = ""
+    email: str = ""  # verified by the provider, or ""
+    organisations: tuple[tuple[str, str], ...] = ()  # (subject, name) of each
+
+    @property
+    def id(self) -> str:
+        """`provider:sub`."""
+        return f"{self.provider}:{self.sub}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownAccount:
+    """An account, its role at this moment, and where that comes from."""
+
+    id: str
+    provider: str
+    username: str
+    name: str
+    email: str
+    first_seen: datetime
+    last_seen: datetime
+    role: Role
+    because: tuple[str, ...]  # "settings: hf:ada", "granted on the page"
+    is_granted: bool  # researcher by an admin's grant
+
+
+class AccountService:
+    """Sessions, accounts and roles."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database, self._settings = database, settings
+
+    # -- sessions --------------------------------------------------------------------------
+
+    def sign_in(self, person: Person, address: str = "", instead_of: str = "") -> str:
+        """Begin a session and return its secret id; the session `instead_of` ends with it."""
+        session_id, moment = secrets.token_urlsafe(32), now()
+        with self._database.write() as session:
+            session.execute(
+                delete(SignIn).where(
+                    (SignIn.id_hash == _digest(instead_of)) | (SignIn.expires_at <= moment)
+                )
+            )
+            account = self._upsert(session, person)
+            self._pin(session, person, address)
+            session.flush()
+            session.add(
+                SignIn(
+                    id_hash=_digest(session_id),
+                    account_id=account.id,
+                    began_at=moment,
+                    expires_at=moment + timedelta(hours=self._settings.session_hours),
+                )
+            )
+            by = self._user(session, account, address)
+            record(session, by, "account.sign_in", _target(account), target_name=account.username)
+        return session_id
+
+    def user_of(self, session_id: str, address: str = "") -> User:
+        """Who a session belongs to, with their role at this moment; else the stranger."""
+        stranger = replace(STRANGER, address=address)
+        if not session_id:
+            return stranger
+        with self._database.read() as session:
+            account = session.scalar(
+                select(Account)
+                .join(SignIn, SignIn.account_id == Account.id)
+                .where(SignIn.id_hash == _digest(session_id), SignIn.expires_at > now())
+            )
+            if account is None:
+                return stranger
+            user = self._user(session, account, address)
+        if now() - account.last_seen > _SEEN_EVERY:
+            with self._database.write() as session:
+                session.get_one(Account, account.id).last_seen = now()
+        return user
+
+    def sign_out(self, session_id: str) -> None:
+        """End one session."""
+        with self._database.write() as session:
+            session.execute(delete(SignIn).where(SignIn.id_hash == _digest(session_id)))
+
+    def sign_out_everywhere(self, user: User) -> None:
+        """End every session of this account, on all devices."""
+        require(user, Role.PARTICIPANT, "sign out everywhere")
+        with self._database.write() as session:
+            session.execute(delete(SignIn).where(SignIn.account_id == user.id))
+            target = f"account:{user.id}"
+            record(session, user, "account.sign_out_everywhere", target, target_name=user.name)
+
+    # -- roles -----------------------------------------------------------------------------
+
+    def accounts(self, by: User, text: str = "", limit: int = 200) -> list[KnownAccount]:
+        """Everybody who signed in and whose names or address contain `text`.
+
+        Researchers by grant come first, then who was seen last.
+        """
+        require(by, Role.ADMIN, "see the accounts")
+        order = (Account.is_researcher.desc(), Account.last_seen.desc())
+        query = select(Account).order_by(*order).limit(limit)
+        if text:
+            columns = (Account.username, Account.name, Account.email)
+            query = query.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
+        with self._database.read() as session:
+            pins = _pins(session)
+            return [self._known(row, pins) for row in session.scalars(query)]
+
+    def addresses_of_admins(self, session: Session) -> list[str]:
+        """E-mail addresses, verified by their provider, of the admins who signed in."""
+        pins = _pins(session)
+        subjects = {pins[entry] for entry in self._settings.admins if entry in pins}
+        rows = select(Account).where(Account.email != "")
+        if not any(subject.startswith(f"{ORGANISATION}:") for subject in subjects):
+            rows = rows.where(Account.id.in_(subjects))  # not one by one through thousands
+        known = [self._known(row, pins) for row in session.scalars(rows)]
+        return [one.email for one in known if one.role is Role.ADMIN]
+
+    def grant_researcher(self, account_id: str, by: User) -> KnownAccount:
+        """Make somebody a researcher.
+
+        Raises:
+            NotFound: nobody with this id ever signed in.
+            NotPossible: they are one already, or an admin, who may do more.
+        """
+        require(by, Role.ADMIN, "grant roles")
+        with self._database.write() as session:
+            account = _account(session, account_id)
+            known = self._known(account, _pins(session))
+            if known.role >= Role.RESEARCHER:
+                raise NotPossible(f"{account.username} is {known.role.name.lower()} already.")
+            return self._set_researcher(session, account, by, granted=True)
+
+    def take_researcher(self, account_id: str, by: User) -> KnownAccount:
+        """Take back what an admin granted.
+
+        Raises:
+            NotFound: nobody with this id ever signed in.
+            NotPossible: it was not granted on the page; the settings decide then.
+        """
+        require(by, Role.ADMIN, "take roles")
+        with self._database.write() as session:
+            account = _account(session, account_id)
+            if not account.is_researcher:
+                raise NotPossible(
+                    f"{account.username} was not made researcher on this page. If the settings "
+                    "say so, change BLOSSOMTUNE_RESEARCHERS."
+                )
+            return self._set_researcher(session, account, by, granted=False)
+
+    def _set_researcher(
+        self, session: Session, account: Account, by: User, *, granted: bool
+    ) -> KnownAccount:
+        pins = _pins(session)
+        before = self._known(account, pins)
+        account.is_researcher = granted
+        after = self._known(account, pins)
+        record(
+            session,
+            by,
+            "role.grant" if granted else "role.take",
+            _target(account),
+            target_name=account.username,
+            before={"role": before.role.name.lower(), "researcher": before.is_granted},
+            after={"role": after.role.name.lower(), "researcher": granted},
+        )
+        return after
+
+    def _known(self, account: Account, pins: Mapping[str, str]) -> KnownAccount:
+        own = {account.id, *account.organisations}
+        admin = _matching(self._settings.admins, pins, own)
+        researcher = _matching(self._settings.researchers, pins, own)
+        role = Role.PARTICIPANT
+        if researcher or account.is_researcher:
+            role = Role.RESEARCHER
+        if admin:
+            role = Role.ADMIN
+        because = [f"admin by the settings ({entry})" for entry in admin]
+        because += [f"researcher by the settings ({entry})" for entry in researcher]
+        because += ["researcher, granted by an admin"] if account.is_researcher else []
+        return KnownAccount(
+            id=account.id,
+            provider=account.provider,
+            username=account.username,
+            name=account.name,
+            email=account.email,
+            first_seen=account.first_seen,
+            last_seen=account.last_seen,
+            role=role,
+            because=tuple(because),
+            is_granted=account.is_researcher,
+        )
+
+    def _user(self, session: Session, account: Account, address: str) -> User:
+        known = self._known(account, _pins(session))
+        return User(
+            provider=account.provider,
+            sub=account.id.partition(":")[2],
+            name=account.username,
+            role=known.role,
+            email=account.email,
+            address=address,
+        )
+
+    # -- what a sign-in leaves behind ------------------------------------------------------
+
+    def _upsert(self, session: Session, person: Person) -> Account:
+        account = session.get(Account, person.id)
+        if account is None:
+            account = Account(id=person.id, provider=person.provider, is_researcher=False)
+            session.add(account)
+        account.username, account.name = shown_name(person.username), shown_name(person.name)
+        account.email = person.email
+        account.organisations = [f"{ORGANISATION}:{sub}" for sub, _ in person.organisations]
+        account.last_seen = now()
+        return account
+
+    def _pin(self, session: Session, person: Person, address: str) -> None:
+        """Tie names of the settings that nobody had so far to who has just proven to have them."""
+        claims = {f"{person.provider}:{person.username}": person.id}
+        claims |= {
+            f"{ORGANISATION}:{name}": f"{ORGANISATION}:{sub}" for sub, name in person.organisations
+        }
+        wanted = self._settings.admins | self._settings.researchers
+        pins = _pins(session)
+        for entry in sorted(set(claims) & wanted - set(pins)):
+            session.add(RolePin(entry=entry, subject=claims[entry]))
+            by = replace(SYSTEM, address=address)
+            after = {"subject": claims[entry]}
+            record(session, by, "role.pin", f"role:{entry}", target_name=entry, after=after)
+
+
+def _matching(entries: Iterable[str], pins: Mapping[str, str], own: set[str]) -> list[str]:
+    return sorted(entry for entry in entries if pins.get(entry) in own)
+
+
+def _pins(session: Session) -> dict[str, str]:
+    return {pin.entry: pin.subject for pin in session.scalars(select(RolePin))}
+
+
+def _account(session: Session, account_id: str) -> Account:
+    account = session.get(Account, account_id)
+    if account is None:
+        raise NotFound("Nobody with this account has signed in. Reload the page.")
+    return account
+
+
+def _target(account: Account) -> str:
+    return f"account:{account.id}"
+
+
+def _digest(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()

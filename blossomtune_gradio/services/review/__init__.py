@@ -1,0 +1,1 @@
+"""What admins see of people and sites in one table, and what they decide there."""

@@ -1,0 +1,1 @@
+"""Runs: asked for, queued, carried out, watched, judged, and kept."""

@@ -1,0 +1,177 @@
+"""The one writer of what happens to a run: its row, timeline, audit and alerts in one transaction.
+
+Runner, worker and follower all write through it, so nothing of a change can be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from blossomtune_gradio.identity import SYSTEM
+from blossomtune_gradio.logs import LogStore, read_level
+from blossomtune_gradio.plain_text import plain
+from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.services.runs import timeline
+from blossomtune_gradio.services.runs.alerts import AlertService
+from blossomtune_gradio.services.runs.verdict import Incident, StopWish, Verdict
+from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.models import AuditEntry, Run, RunStatus, now
+
+_ENDS = ("process.exit", "superlink.pause", "superlink.stop")
+ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
+
+
+class RunBook:
+    """Reads and changes the rows of runs."""
+
+    def __init__(self, database: Database, logs: LogStore, alerts: AlertService) -> None:
+        self.database, self._logs, self._alerts = database, logs, alerts
+
+    def get(self, run_id: int) -> Run:
+        """The row as it is now."""
+        with self.database.read() as session:
+            return session.get_one(Run, run_id)
+
+    def queued(self) -> list[Run]:
+        """Who waits, first comes first."""
+        return self._in(RunStatus.QUEUED.value)
+
+    def active(self) -> list[Run]:
+        """Runs that Flower has, or is being given."""
+        return self._in(*ACTIVE)
+
+    def incidents(self, run: Run) -> list[Incident]:
+        """Which programs of ours ended since the run began, oldest first."""
+        query = (
+            select(AuditEntry)
+            .where(AuditEntry.action.in_(_ENDS), AuditEntry.at >= run.created_at)
+            .order_by(AuditEntry.id)
+        )
+        with self.database.read() as session:
+            entries = list(session.scalars(query))
+        return [incident for e in entries if (incident := _incident(e)) is not None]
+
+    @contextmanager
+    def change(self, run_id: int) -> Iterator[tuple[Session, Run]]:
+        """A write transaction with the row in it."""
+        with self.database.write() as session:
+            yield session, session.get_one(Run, run_id)
+
+    def submitted(self, run_id: int) -> bool:
+        """Give a queued run its slot. False when somebody was quicker and took it away."""
+        with self.change(run_id) as (session, run):
+            if run.status is not RunStatus.QUEUED or run.stop_asked_by:
+                return False
+            run.move_to(RunStatus.SUBMITTED)
+            run.waiting_since = None
+            timeline.note(session, run_id, "submitted", "Got a slot and goes to Flower.")
+        self.tell(f"{run.name} is submitted")
+        return True
+
+    def running(self, run_id: int) -> None:
+        """Flower has started the ServerApp."""
+        with self.change(run_id) as (session, run):
+            if run.status is not RunStatus.SUBMITTED:
+                return
+            run.move_to(RunStatus.RUNNING)
+            timeline.note(session, run_id, "running", "The ServerApp runs.")
+
+    def end(self, run_id: int, verdict: Verdict) -> None:
+        """Write the end down. A run that has ended already keeps its end."""
+        with self.change(run_id) as (session, run):
+            if run.status.is_end:
+                return
+            run.move_to(
+                verdict.status, verdict.cause, verdict.code, verdict.evidence, verdict.advice
+            )
+            said = f" {verdict.cause}" if verdict.cause else ""
+            timeline.note(session, run_id, "end", f"{verdict.status.capitalize()}.{said}")
+            record(
+                session,
+                SYSTEM,
+                "run.end",
+                f"run:{run_id}",
+                target_name=run.name,
+                after={"status": verdict.status.value, "cause": verdict.cause},
+            )
+            self._alerts.run_ended(session, run)
+        self.tell(f"{run.name} is {verdict.status}{': ' + verdict.cause if verdict.cause else ''}")
+
+    def waits(self, run_id: int, sentence: str) -> None:
+        """The run has begun to wait for sites."""
+        with self.change(run_id) as (session, run):
+            if run.waiting_since is None and not run.status.is_end:
+                run.waiting_since = now()
+                timeline.note(session, run_id, "waiting", sentence)
+
+    def still_waits(self, run_id: int, sentence: str) -> None:
+        """It has been waiting for a while: who wants to know is told."""
+        with self.change(run_id) as (session, run):
+            self._alerts.run_waits(session, run, sentence)
+
+    def has_enough(self, run_id: int) -> None:
+        """The run does not wait for sites any more."""
+        with self.change(run_id) as (session, run):
+            if run.waiting_since is not None:
+                waited = int((now() - run.waiting_since).total_seconds())
+                run.waiting_since = None
+                timeline.note(session, run_id, "enough", f"Enough sites after {waited} s.")
+
+    def ask_stop(self, run_id: int, wish: StopWish) -> None:
+        """Let a run end for a reason of ours; the follower passes it on to Flower."""
+        with self.change(run_id) as (session, run):
+            if run.stop_asked_by or run.status.is_end:
+                return
+            run.stop_asked_by, run.stop_reason, run.cause = wish.by, wish.code, wish.sentence
+            timeline.note(session, run_id, "stop", wish.sentence, code=wish.code)
+
+    def tell(self, sentence: str) -> None:
+        """A line for everybody who watches."""
+        self._logs.append("blossomtune", [sentence])
+
+    def say(self, run_id: int, *lines: str) -> None:
+        """Lines of ours in the log of the run; what a crash left at its end is not said again."""
+        source = source_of(run_id)
+        newest = self._logs.since({}, [source], tail=len(lines)).lines
+        end = [line.text for line in newest]
+        wanted = [read_level(plain(line))[1] for line in lines]
+        there = next(n for n in range(len(end), -1, -1) if end[len(end) - n :] == wanted[:n])
+        self._logs.append(source, lines[there:])
+
+    def claimed(self) -> set[str]:
+        """Flower's numbers of all runs that have a row."""
+        with self.database.read() as session:
+            query = select(Run.flower_run_id).where(Run.flower_run_id.is_not(None))
+            return {number for number in session.scalars(query) if number}
+
+    def _in(self, *states: str) -> list[Run]:
+        query = select(Run).where(Run.status_word.in_(states)).order_by(Run.position, Run.id)
+        with self.database.read() as session:
+            return list(session.scalars(query))
+
+
+def _incident(entry: AuditEntry) -> Incident | None:
+    at = f"{entry.at:%H:%M:%S} UTC"
+    if entry.action == "process.exit":
+        if entry.target_name not in ("superlink", "executor"):
+            return None
+        return Incident(entry.target_name, f"{at}: {entry.after.get('reason', '')}")
+    if entry.action == "superlink.pause":
+        sentence = "BlossomTune was ended, and the SuperLink with it."
+    else:
+        sentence = f"{entry.actor_name} stopped the SuperLink."
+    return Incident("superlink", f"{at}: {sentence}", asked=True)
+
+
+def source_of(run_id: int) -> str:
+    """The name of a run's log."""
+    return f"run-{run_id}"
+
+
+def wish_of(run: Run) -> StopWish:
+    """Who asked for the end of a run, and why."""
+    return StopWish(run.stop_asked_by, run.stop_reason, run.cause if run.stop_reason else "")

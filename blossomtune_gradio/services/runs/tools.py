@@ -1,0 +1,31 @@
+"""What every worker of a run needs; made once by the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blossomtune_gradio.flower.apps import AppCatalogue
+from blossomtune_gradio.flower.messages import MessageBox
+from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.metrics import MetricService
+from blossomtune_gradio.services.sites.service import SiteService
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """The parts a worker uses."""
+
+    book: RunBook
+    apps: AppCatalogue
+    federation: FederationService
+    metrics: MetricService
+    logs: LogStore
+    sites: SiteService
+    box: MessageBox
+    environment: Mapping[str, str]
+    folder: Path  # a sub-folder for each run
+    records: Path  # of child programs

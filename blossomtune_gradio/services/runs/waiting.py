@@ -1,0 +1,150 @@
+"""Why a run does not move: one card, made from what is known at this moment. Pure.
+
+A card has a code (`superlink`, `slot`, `sites`, `answers`), a sentence, the sites it is about and,
+where there is one, the deadline and what happens then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from blossomtune_gradio.services.runs.limits import GO_ON
+from blossomtune_gradio.services.sites.service import Site
+from blossomtune_gradio.store.models import Run, RunSite, now
+
+SUPERLINK, SLOT, SITES, ANSWERS = "superlink", "slot", "sites", "answers"
+_PATIENCE = 15.0  # seconds a site may train before anybody speaks of waiting
+_PRESENCE = {
+    "offline": "offline",
+    "registered": "never seen",
+    "no key": "kit not used yet",
+    "unknown": "unknown while the SuperLink is down",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """What a run waits for."""
+
+    code: str
+    sentence: str
+    short: str = ""  # the sentence without the names, for beside the sites
+    sites: tuple[dict[str, Any], ...] = ()  # name, what, seen (ISO or None)
+    deadline: datetime | None = None
+    then: str = ""  # what happens at the deadline
+
+    def to_json(self) -> dict[str, Any]:
+        """For the page."""
+        return {
+            "code": self.code,
+            "sentence": self.sentence,
+            "short": self.short,
+            "sites": list(self.sites),
+            "deadline": self.deadline.isoformat(timespec="seconds") if self.deadline else None,
+            "then": self.then,
+        }
+
+
+def for_superlink(run: Run) -> Wait:
+    """Nothing goes on without it."""
+    which = "." if run.flower_run_id is None else ", which is not running."
+    return Wait(
+        code=SUPERLINK, sentence=f"Waits for the SuperLink{which} Start it on the Admin page."
+    )
+
+
+def for_slot(active: Sequence[Run], ahead: int, slots: int) -> Wait:
+    """All slots are taken; `ahead` runs are in the queue before this one."""
+    names = ", ".join(run.name for run in active)
+    before = f" {ahead} more before it in the queue." if ahead else ""
+    which = "" if slots == 1 else f" ({slots} run at a time)"
+    return Wait(code=SLOT, sentence=f"Waits for {names} to end{which}.{before}")
+
+
+def for_sites(run: Run, required: int, sites: Sequence[Site], connected: int | None) -> Wait:
+    """Too few are online. `connected` is Flower's own count, None: count them here."""
+    online = [site for site in sites if site.presence == "online"]
+    absent = [site for site in sites if site.presence != "online"]
+    count = len(online) if connected is None else connected
+    lack = f"Needs {required} sites, {count} online." if required else "No site is online."
+    names = ", ".join(f"{site.name} ({_seen(site)})" for site in absent)
+    missing = f"Missing: {names}." if names else "No other site is approved."
+    deadline, then = _quorum(run)
+    return Wait(
+        code=SITES,
+        sentence=f"{lack} {missing} Start the missing SuperNode(s), or stop the run.",
+        short=f"{lack} Start the missing SuperNode(s), or stop the run." if absent else "",
+        sites=tuple(_absent(site) for site in absent),
+        deadline=deadline,
+        then=then,
+    )
+
+
+def for_answers(run: Run, rows: Sequence[RunSite]) -> Wait | None:
+    """Sites that were asked in this round and have not answered; None while that is no wonder."""
+    silent = [row for row in rows if row.open_messages and row.open_since]
+    oldest = min((row.open_since for row in silent if row.open_since), default=None)
+    if oldest is None or (now() - oldest).total_seconds() < _PATIENCE:
+        return None
+    names = ", ".join(f"{row.name} (asked {_span(row.open_since)} ago)" for row in silent)
+    began = f"Round {run.round}: " if run.round else ""
+    short = f"{began}{len(rows) - len(silent)} of {len(rows)} sites have answered."
+    return Wait(
+        code=ANSWERS,
+        sentence=f"{short} Not yet: {names}.",
+        short=short,
+        sites=tuple(
+            {"name": row.name, "what": "has not answered", "seen": _iso(row.open_since)}
+            for row in silent
+        ),
+        deadline=round_deadline(run, oldest),
+        then="the run is stopped" if run.round_seconds else "",
+    )
+
+
+def round_deadline(run: Run, asked: datetime | None = None) -> datetime | None:
+    """When the round has to be over; None without a limit or before the first round."""
+    began = run.round_began_at or asked
+    if not run.round_seconds or began is None:
+        return None
+    return began + timedelta(seconds=run.round_seconds)
+
+
+def quorum_deadline(run: Run) -> datetime | None:
+    """When a run that waits for sites has waited long enough."""
+    if not run.quorum_seconds or run.waiting_since is None:
+        return None
+    return run.waiting_since + timedelta(seconds=run.quorum_seconds)
+
+
+def _quorum(run: Run) -> tuple[datetime | None, str]:
+    deadline = quorum_deadline(run)
+    if deadline is None:
+        return None, ""
+    if run.on_quorum == GO_ON:
+        return deadline, "it goes on with those who are there"
+    return deadline, "the run is stopped"
+
+
+def _absent(site: Site) -> dict[str, Any]:
+    what = _PRESENCE.get(site.presence, site.presence)
+    return {"name": site.name, "what": what, "seen": _iso(site.last_seen)}
+
+
+def _seen(site: Site) -> str:
+    if site.last_seen is None:
+        return "never seen"
+    minutes = int((now() - site.last_seen).total_seconds() // 60)
+    return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
+
+
+def _span(moment: datetime | None) -> str:
+    count = int((now() - moment).total_seconds()) if moment else 0
+    return f"{count} s" if count < 120 else f"{count // 60} min"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None

@@ -1,0 +1,1 @@
+"""Approved sites: their kits and keys, the wish compared with Flower, who is online."""

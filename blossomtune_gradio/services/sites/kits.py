@@ -1,0 +1,281 @@
+"""The kit a site needs to join, and what happens when it hands its public key in.
+
+A kit is a zip built in memory (`kit_files.py`). It carries a one-time token and no key: the site
+makes its own, or somebody pastes the public half of one. Surprise: the same token with the same
+key is answered again, because the first answer may have been lost and a site asks at each start.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import metadata
+
+import tomli_w
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from blossomtune_gradio.errors import BlossomError, NotAllowed, NotFound, NotPossible
+from blossomtune_gradio.flower.credentials import ServerCredentials, SiteKey, parse_public_key
+from blossomtune_gradio.identity import User, require_owner
+from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.options import Options
+from blossomtune_gradio.services.people import activation
+from blossomtune_gradio.services.sites import kit_files
+from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
+
+_KEY_IS_BURNT = "This key was used before and Flower never takes a key back."
+
+
+class TokenRefused(BlossomError):
+    """The join token is unknown or its time is up."""
+
+    status = 401
+
+
+@dataclass(frozen=True)
+class JoinAnswer:
+    """What a site is told once its key is accepted."""
+
+    site: str
+    partition_id: int
+    num_partitions: int
+    superlink: str  # host:port
+    node_id: str | None  # None until the SuperLink runs
+    registered: bool
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What a site is told that only asks whether its token and key would be taken."""
+
+    site: str
+    partition_id: int
+    key_known: bool
+    token_expires_at: datetime | None
+    """UTC; for a key that is known it does not matter any more."""
+
+
+class KitService:
+    """Makes kits and answers those who use them."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        options: Options,
+        outbox: Outbox,
+        credentials: ServerCredentials,
+        fleet_address: Callable[[], str],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._database, self._settings, self._options = database, settings, options
+        self._outbox, self._credentials = outbox, credentials
+        self._fleet_address, self._on_change = fleet_address, on_change
+
+    def make(self, participant_id: int, by: User) -> bytes:
+        """A fresh kit as a zip file; the token of an earlier kit stops working.
+
+        Raises:
+            NotFound: there is no such participant.
+            NotPossible: the participant is not approved.
+        """
+        token = activation.new_token()
+        with self._database.write() as session:
+            row = _approved(session, participant_id, by, "get this kit")
+            row.token_hash = activation.digest(token)
+            row.token_expires_at = now() + self._lifetime
+            site_toml = self._site_toml(row, token, self._options.partitions(session))
+            hours = self._settings.join_token_hours
+            self._outbox.put(
+                session, "kit_taken", row.email, site=row.site, by=by.name, hours=hours
+            )
+            _note(session, by, "make", row, valid_until=row.token_expires_at.isoformat())
+        tomllib.loads(site_toml)  # a kit that cannot be read must never leave the house
+        return kit_files.packed(site_toml, self._credentials.ca_cert.read_bytes())
+
+    def join(self, token: str, public_key: str, address: str = "") -> JoinAnswer:
+        """Take a site's public key. Called by the site itself; the token is its right.
+
+        `address` is where the request comes from, for the audit log.
+
+        Raises:
+            TokenRefused: the token is unknown, or its time is up and it has not been used.
+            NotAllowed: the site was revoked or is not approved (any more).
+            NotPossible: the key is, or once was, somebody's; or the token was used with another.
+            InvalidInput: this is no public key Flower accepts.
+        """
+        key = parse_public_key(public_key)
+        with self._database.write() as session:
+            row, known = self._welcomed(session, token, key)
+            if known is None:
+                known = _take_key(session, row, key)
+                site = User(
+                    provider="site", sub=str(row.id), name=f"join.py of {row.site}", address=address
+                )
+                _note(session, site, "join", row, key=key.fingerprint)
+            answer = JoinAnswer(
+                site=row.site,
+                partition_id=row.partition_id or 0,
+                num_partitions=self._options.partitions(session),
+                superlink=self._fleet_address(),
+                node_id=known.node_id or None,
+                registered=bool(known.node_id),
+            )
+        self._on_change()
+        return answer
+
+    def check(self, token: str, public_key: str = "") -> Welcome:
+        """Whether `join` would take them; changes nothing. The key may not be made yet ("").
+
+        Raises as `join` does.
+        """
+        key = parse_public_key(public_key) if public_key else None
+        with self._database.read() as session:
+            row, known = self._welcomed(session, token, key)
+            return Welcome(
+                site=row.site,
+                partition_id=row.partition_id or 0,
+                key_known=known is not None,
+                token_expires_at=row.token_expires_at,
+            )
+
+    def accept_key(self, participant_id: int, public_key: str, by: User) -> SiteKey:
+        """Take a key somebody made by hand and pasted; it replaces the one before.
+
+        Raises:
+            InvalidInput: this is no public key Flower accepts (a private one is never repeated).
+            NotFound, NotPossible: no such participant, not approved, or the key was used before.
+        """
+        key = parse_public_key(public_key)
+        with self._database.write() as session:
+            row = _approved(session, participant_id, by, "set the key of this site")
+            known = session.get(NodeKey, key.fingerprint)
+            if known is None:
+                _take_key(session, row, key)
+                _note(session, by, "key", row, key=key.fingerprint)
+            elif known.participant_id != row.id or known.retired_at is not None:
+                raise NotPossible(f"{_KEY_IS_BURNT} Make a new one: {kit_files.MAKE_KEY}")
+        self._on_change()
+        return key
+
+    def ca_certificate(self) -> bytes:
+        """The certificate (PEM) that sites check the TLS listener against. Public."""
+        return self._credentials.ca_cert.read_bytes()
+
+    def ways(self, participant_id: int, by: User) -> Mapping[str, str]:
+        """Texts for the page: how this site can be run. See `kit_files.ways` for the names."""
+        with self._database.read() as session:
+            row = _approved(session, participant_id, by, "see how to connect this site")
+            partitions = self._options.partitions(session)
+            return kit_files.ways(self._fleet_address(), row.partition_id or 0, partitions)
+
+    def _welcomed(
+        self, session: Session, token: str, key: SiteKey | None
+    ) -> tuple[Participant, NodeKey | None]:
+        """Whose token this is, and the key if it is theirs already; or the reason why not."""
+        row = holder(session, token, key.fingerprint if key else "")
+        known = session.get(NodeKey, key.fingerprint) if key else None
+        if known is not None and (known.participant_id != row.id or known.retired_at is not None):
+            raise NotPossible(
+                f"{_KEY_IS_BURNT} Delete site.key in the kit's folder and run join.py again."
+            )
+        if known is None:
+            self._require_unused(session, row)
+        return row, known
+
+    def _require_unused(self, session: Session, row: Participant) -> None:
+        if row.token_expires_at is None or now() >= row.token_expires_at:
+            raise TokenRefused("The token of this kit has expired. Get a new kit.")
+        used = _key_in_use(session, row)
+        if used is not None and used.added_at > row.token_expires_at - self._lifetime:
+            raise NotPossible(
+                "This kit was used with another key. Keep site.key, or get a new kit for a new key."
+            )
+
+    @property
+    def _lifetime(self) -> timedelta:
+        return timedelta(hours=self._settings.join_token_hours)
+
+    def _site_toml(self, row: Participant, token: str, partitions: int) -> str:
+        address = self._fleet_address()
+        return tomli_w.dumps(
+            {
+                "site": row.site,
+                "superlink": address,
+                "join_url": f"https://{address}/api/v1/join",
+                "ca_fingerprint": self._credentials.ca_fingerprint,
+                "token": token,
+                "partition_id": row.partition_id,
+                "num_partitions": partitions,
+                "flwr": metadata.version("flwr"),
+                "preload": [m for m in self._settings.site_preload.split(",") if m],
+            }
+        )
+
+
+def holder(session: Session, token: str, fingerprint: str) -> Participant:
+    """Whose token this is: an approved participant.
+
+    Raises:
+        TokenRefused: nobody's.
+        NotAllowed: the site that owns this key was revoked, or the holder is not approved.
+    """
+    row = session.scalar(
+        select(Participant).where(Participant.token_hash == activation.digest(token))
+    )
+    if row is None:
+        raise _refusal(session, session.get(NodeKey, fingerprint))
+    if row.status is not ParticipantStatus.APPROVED or row.partition_id is None:
+        raise NotAllowed(f"{row.site} is {row.status}. Ask the admin for access.")
+    return row
+
+
+def _refusal(session: Session, known: NodeKey | None) -> BlossomError:
+    """A token nobody has: was the site cut off, or was the token never ours?"""
+    owner = session.get(Participant, known.participant_id) if known else None
+    if owner is None or owner.status is ParticipantStatus.APPROVED:
+        return TokenRefused("This token is not valid (any more). Get a new kit.")
+    when = f"{owner.changed_at:%F}"
+    why = f" Reason: {owner.reason.rstrip('.')}." if owner.reason else ""
+    if owner.status is ParticipantStatus.WITHDRAWN:
+        return NotAllowed(f"{owner.site} withdrew from the federation on {when}. Ask for access.")
+    if owner.status is ParticipantStatus.DENIED:
+        return NotAllowed(f"The request of {owner.site} was denied by an admin on {when}.{why}")
+    if owner.status is ParticipantStatus.REVOKED:
+        return NotAllowed(f"{owner.site} was revoked by an admin on {when}.{why}")
+    return NotAllowed(f"{owner.site} asked for access anew and is not approved yet; wait for that.")
+
+
+def _approved(session: Session, participant_id: int, by: User, what: str) -> Participant:
+    row = session.get(Participant, participant_id)
+    if row is None:
+        raise NotFound("This participant does not exist (any more). Reload the page.")
+    require_owner(by, row.user_id, what)
+    if row.status is not ParticipantStatus.APPROVED:
+        raise NotPossible(f"{row.site} is {row.status}; a kit needs an approved request.")
+    return row
+
+
+def _key_in_use(session: Session, row: Participant) -> NodeKey | None:
+    return session.scalar(
+        select(NodeKey).where(NodeKey.participant_id == row.id, NodeKey.retired_at.is_(None))
+    )
+
+
+def _take_key(session: Session, row: Participant, key: SiteKey) -> NodeKey:
+    used = _key_in_use(session, row)
+    if used is not None:
+        used.retired_at = now()  # a new kit means a new key: the old one is unregistered
+    fresh = NodeKey(fingerprint=key.fingerprint, participant_id=row.id, pem=key.pem.decode())
+    session.add(fresh)
+    return fresh
+
+
+def _note(session: Session, by: User, verb: str, row: Participant, **after: object) -> None:
+    record(session, by, f"kit.{verb}", f"participant:{row.id}", target_name=row.site, after=after)

@@ -1,0 +1,201 @@
+"""Who is there: the last look at Flower, kept for everybody who asks.
+
+A thread has the wish (database) compared with the fact (Flower) every few seconds and at once after
+each change, see `reconciler.py`, and keeps what it saw, so that viewers cost the SuperLink nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
+from blossomtune_gradio.flower.facts import Node
+from blossomtune_gradio.identity import SYSTEM, Role, User, require
+from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.sites.reconciler import Drift, Reconciler
+from blossomtune_gradio.services.sites.records import OnLost, SiteRecords
+from blossomtune_gradio.services.sites.traffic import Traffic
+from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
+
+_EVERY = 2.0  # seconds between two looks at Flower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """An approved site as it is seen now."""
+
+    participant_id: int
+    name: str
+    partition_id: int
+    node_id: str  # "" until its key is registered
+    presence: str  # see `presence`
+    last_seen: datetime | None
+    user_id: str = ""  # whose it is
+
+
+@dataclass(frozen=True)
+class Look:
+    """What Flower said last: nodes by id, and when (None: it cannot be asked)."""
+
+    nodes: Mapping[int, Node]
+    at: datetime | None
+
+    def presence(self, has_key: bool, node_id: str) -> str:
+        """ "online", "offline", "registered" (never seen), "no key" or "unknown"."""
+        if not has_key:
+            return "no key"
+        if self.at is None:
+            return "unknown"
+        node = self.nodes.get(int(node_id)) if node_id else None
+        return node.status if node else "registered"
+
+    def last_seen(self, node_id: str) -> datetime | None:
+        """The last sign of life, as far as Flower tells."""
+        node = self.nodes.get(int(node_id)) if node_id else None
+        return node.last_seen if node else None
+
+
+class SiteService:
+    """Keeps Flower's list of nodes equal to ours, and tells who is there."""
+
+    def __init__(
+        self,
+        database: Database,
+        federation: FederationService,
+        logs: LogStore,
+        outbox: Outbox,
+        traffic: Traffic,
+        lost_after: timedelta,
+        on_lost: OnLost,
+    ) -> None:
+        self._database, self._federation, self._logs = database, federation, logs
+        self._reconciler = Reconciler(database, logs)
+        self._records = SiteRecords(database, outbox, traffic, lost_after, on_lost)
+        self._look, self._answers_since = Look({}, None), now()
+        self._trouble = ""
+        self._wake, self._ending = threading.Event(), False
+        self._thread = threading.Thread(target=self._watch, name="sites", daemon=True)
+
+    def open(self) -> None:
+        """Start watching."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._ending = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+            self._records.write(self._look.nodes)
+
+    def wake(self) -> None:
+        """Something changed: look now."""
+        self._wake.set()
+
+    @property
+    def trouble(self) -> str:
+        """Why the last comparison failed, as a sentence, or ""."""
+        return self._trouble
+
+    def drift(self, by: User) -> list[Drift]:
+        """Where Flower differs, or differed lately, from what was decided; the newest first."""
+        require(by, Role.ADMIN, "see where Flower differs")
+        return self._reconciler.drift()
+
+    def look(self, by: User) -> Look:
+        """What Flower said last."""
+        require(by, Role.PARTICIPANT, "see the sites")
+        return self._look
+
+    def sites(self, by: User) -> list[Site]:
+        """Approved sites, by partition: all for researchers and admins, else one's own."""
+        require(by, Role.PARTICIPANT, "see the sites")
+        query = (
+            select(
+                Participant.id,
+                Participant.site,
+                Participant.partition_id,
+                Participant.user_id,
+                NodeKey.node_id,
+                NodeKey.seen_at,
+            )
+            .outerjoin(
+                NodeKey,
+                (NodeKey.participant_id == Participant.id) & NodeKey.retired_at.is_(None),
+            )
+            .where(Participant.status_word == ParticipantStatus.APPROVED.value)
+            .order_by(Participant.partition_id)
+        )
+        if by.role < Role.RESEARCHER:
+            query = query.where(Participant.user_id == by.id)
+        look = self._look
+        with self._database.read() as session:
+            return [
+                Site(
+                    participant_id=number,
+                    name=name,
+                    partition_id=partition or 0,
+                    node_id=node_id or "",
+                    presence=look.presence(node_id is not None, node_id or ""),
+                    last_seen=look.last_seen(node_id or "") or seen_at,
+                    user_id=user_id,
+                )
+                for number, name, partition, user_id, node_id, seen_at in session.execute(query)
+            ]
+
+    def anybody_online(self) -> bool:
+        """Whether Flower can give work to at least one site."""
+        return any(site.presence == "online" for site in self.sites(SYSTEM))
+
+    def missing(self) -> str:
+        """The sites that are not online, as a sentence, or ""."""
+        absent = [site for site in self.sites(SYSTEM) if site.presence != "online"]
+        names = ", ".join(f"{site.name} ({_seen(site.last_seen)})" for site in absent)
+        return f"Missing: {names}." if names else "No other site is approved."
+
+    # -- the watch -------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._ending:
+            try:
+                self._compare()
+                self._trouble = ""
+            except FlowerUnreachable:
+                self._look, self._trouble = Look({}, None), ""
+            except FlowerError as error:
+                self._tell(str(error))
+            except Exception as error:  # noqa: BLE001 - the watch must outlive any surprise
+                self._tell(f"Comparing sites with Flower failed: {error!r}. See the log.")
+            self._wake.wait(_EVERY)
+            self._wake.clear()
+
+    def _compare(self) -> None:
+        try:
+            keys, nodes = self._reconciler.compare(self._federation.control)
+        except FlowerUnreachable:
+            self._reconciler.unreachable()
+            raise
+        if self._look.at is None:
+            self._answers_since = now()
+        self._look = Look(nodes, now())
+        self._records.look(keys, nodes, self._answers_since)
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._logs.append("blossomtune", [f"ERROR: {trouble}"])
+        self._trouble = trouble
+
+
+def _seen(moment: datetime | None) -> str:
+    if moment is None:
+        return "never seen"
+    minutes = int((now() - moment).total_seconds() // 60)
+    return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
