@@ -262,6 +262,24 @@ def _lost(federation: LiveFederation) -> list[str]:
         return [mail.recipient for mail in session.query(Mail).where(Mail.kind == "site_lost")]
 
 
+@pytest.mark.slow
+def test_a_crashed_site_stays_away_until_whoever_waits_for_it_has_noticed(federation):
+    federation.add_sites("East")
+    federation.kill("East", "flower-supernode")
+    wait_for(lambda: any("has to let go" in line for line in federation.log("site-east")), 60)
+
+    def east() -> Node:
+        return next(n for n in federation.app.federation.control.nodes() if n.name == "East")
+
+    wait_for(lambda: east().left_at and east().online_since, 120)
+    back, left = east().online_since, east().left_at
+    assert back is not None
+    assert left is not None
+    assert back - left > timedelta(seconds=5)
+    starts = [x for x in federation.log("site-east") if "Starting the SuperNode" in x]
+    assert len(starts) == 2, "Flower refused it once more"
+
+
 def test_a_node_that_is_back_was_still_away_in_between():
     info = NodeInfo(
         node_id=5,

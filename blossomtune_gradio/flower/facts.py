@@ -35,6 +35,9 @@ class Node:
     left_at: datetime | None = None
     """When it last went away, by itself or by silence. Stays after it has come back."""
 
+    counts_until: datetime | None = None
+    """Until then Flower takes it for present and refuses another session; in the past once away."""
+
     def away_between(self, begin: datetime, end: datetime) -> bool:
         """Whether it left within that time."""
         return self.left_at is not None and begin <= self.left_at <= end
@@ -104,6 +107,7 @@ def node_fact(info: NodeInfo) -> Node:
         last_seen=_last_seen(info),
         unregistered_at=_time(info.unregistered_at),
         left_at=_time(info.last_deactivated_at),
+        counts_until=_counts_until(info),
     )
 
 
@@ -130,12 +134,14 @@ def run_fact(run: Run) -> RunFact:
 
 def _last_seen(info: NodeInfo) -> datetime | None:
     """Flower keeps the deadline by which it wants to hear from a node, or when it said goodbye."""
-    if not info.HasField("online_until"):
-        return None
-    until = datetime.fromtimestamp(info.online_until, UTC)
-    if info.status != "online":
+    until = _counts_until(info)
+    if until is None or info.status != "online":
         return until
     return until - timedelta(seconds=_HEARTBEATS_TO_LOSE * info.heartbeat_interval)
+
+
+def _counts_until(info: NodeInfo) -> datetime | None:
+    return datetime.fromtimestamp(info.online_until, UTC) if info.HasField("online_until") else None
 
 
 def _time(text: str) -> datetime | None:

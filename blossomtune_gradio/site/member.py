@@ -1,6 +1,7 @@
 """Staying in the federation: ask, start the SuperNode, watch it, start it again, end orderly.
 
-Surprise: Flower refuses a node that crashed for up to 60 seconds, so a restart may have to wait.
+Surprise: Flower refuses a node that crashed for up to 60 seconds, so a restart may have to wait;
+the server says how long.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .words import REFUSED, STOPPED, Problem, Stopped, Unreachable, say
 
 RETRY_SECONDS = (1, 2, 4, 8, 15, 20)  # the last one is repeated
 REFUSED_SECONDS = 5  # while Flower counts the last session as online; it lets go after 60
+LONGEST_REST = 120.0  # seconds the server may have us wait before the SuperNode starts
 STILL_ONLINE_SECONDS = 180  # longer than that is another fault; starting takes its time, too
 EXECUTOR_UNUSABLE = 4  # exit code of executor.py: this flwr is not the one it knows
 
@@ -64,6 +66,7 @@ class Member:
         tries, refused_since = 0, 0.0
         while True:
             answer = self._join()
+            self._let_go(answer)
             self._node = node = self._start_node(answer)
             self._watch(node)
             node.stop()
@@ -107,6 +110,13 @@ class Member:
                 say(f"{reason}. Trying again in {wait} s.")
             tries += 1
             self._sleep(wait)
+
+    def _let_go(self, answer: dict[str, Any]) -> None:
+        """Wait until our last session is over for Flower and for whoever waits for its answer."""
+        rest = min(float(answer.get("wait_seconds", 0)), LONGEST_REST)
+        if rest > 0:
+            say(f"Flower has to let go of this site's last session: {rest:.0f} s.")
+            self._sleep(rest)
 
     def _last_word(self, node: Child) -> int:
         with suppress(Unreachable):  # then we cannot know whether we were revoked

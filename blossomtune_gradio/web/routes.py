@@ -60,9 +60,9 @@ def join_router(app: Application) -> APIRouter:
         if asked.check:
             return asdict(await run_in_threadpool(app.kits.check, asked.token, asked.public_key))
         address = request.client.host if request.client else ""
-        return asdict(
-            await run_in_threadpool(app.kits.join, asked.token, asked.public_key, address)
-        )
+        answer = await run_in_threadpool(app.kits.join, asked.token, asked.public_key, address)
+        rest = await run_in_threadpool(app.sites.rest_of_session, answer.node_id)
+        return {**asdict(answer), "wait_seconds": round(rest, 1)}
 
     @router.post(REPORT_PATH)
     async def report(request: Request) -> dict[str, bool]:

@@ -26,6 +26,7 @@ from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
 
 _EVERY = 2.0  # seconds between two looks at Flower
+_SEEN_AWAY = timedelta(seconds=5)  # a ServerApp asks for answers every 3 s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,27 @@ class SiteService:
                 )
                 for number, name, partition, user_id, node_id, seen_at in session.execute(query)
             ]
+
+    def rest_of_session(self, node_id: str | None) -> float:
+        """Seconds a site must wait before it may start its SuperNode (again).
+
+        Flower refuses it while its last session counts, up to 60 s after a crash. Were it back at
+        once after that, a ServerApp that looks every 3 s would never see that it was away, and wait
+        for an answer the new session knows nothing of.
+        """
+        node = self._look.nodes.get(int(node_id)) if node_id else None
+        if node is not None and node.status == "online":  # unless it said goodbye just now
+            node = self._fresh(node)
+        if node is None or node.counts_until is None:
+            return 0.0
+        return max(0.0, (node.counts_until + _SEEN_AWAY - now()).total_seconds())
+
+    def _fresh(self, node: Node) -> Node | None:
+        try:
+            found = self._federation.control.nodes()
+        except FlowerError:
+            return None
+        return next((one for one in found if one.node_id == node.node_id), None)
 
     def anybody_online(self) -> bool:
         """Whether Flower can give work to at least one site."""
