@@ -47,7 +47,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashable]:
 def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(federation):
     repeated = federation.start("submitted twice", num_server_rounds=2)
     federation.kill(f"flwr-run-{repeated}")
-    lost = federation.start("answer lost", num_server_rounds=2)
+    lost = federation.start("answer lost", num_server_rounds=2, client_sleep=0.3)
     answer = federation.data / "runs" / str(lost) / "submit.out"
     wait_for(lambda: federation.recorded(f"flwr-run-{lost}"), 180, every=0.01)
     federation.kill(WEB)
@@ -56,7 +56,8 @@ def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(fede
     federation.serve()
     for run in (repeated, lost):
         assert federation.ended(run)["status"] == "completed", federation.run(run)
-    assert any("answer of flwr run was lost" in line for line in federation.log(f"run-{lost}"))
+    log = federation.log(f"run-{lost}")
+    assert any("answer of flwr run was lost" in line for line in log), log[:20]
     assert of_all(federation, [repeated, lost]) == []
 
 

@@ -142,11 +142,13 @@ class RunBook:
         there = next(n for n in range(len(end), -1, -1) if end[len(end) - n :] == wanted[:n])
         self._logs.append(source, lines[there:])
 
-    def claimed(self) -> set[str]:
-        """Flower's numbers of all runs that have a row."""
-        with self.database.read() as session:
-            query = select(Run.flower_run_id).where(Run.flower_run_id.is_not(None))
-            return {number for number in session.scalars(query) if number}
+    def claim(self, run_id: int, flower_id: int) -> bool:
+        """Note Flower's number of a run. False when another row has it already."""
+        with self.change(run_id) as (session, run):
+            owner = session.scalar(select(Run.id).where(Run.flower_run_id == str(flower_id)))
+            if owner is None:
+                run.flower_run_id = str(flower_id)
+            return owner in (None, run_id)
 
     def _in(self, *states: str) -> list[Run]:
         query = select(Run).where(Run.status_word.in_(states)).order_by(Run.position, Run.id)

@@ -23,6 +23,7 @@ from blossomtune_gradio.services.runs.tools import Tools
 from blossomtune_gradio.services.runs.verdict import Verdict, refused, stopped
 from blossomtune_gradio.store.models import Run
 
+CUT_OFF = "flwr run was cut off before Flower had the run: it is started again."
 _SUBMIT_SECONDS = 120.0
 _SETTLED = 2.0  # seconds until a request of a killed program has been dealt with, or never will be
 _TRIES = 3
@@ -104,17 +105,17 @@ class Submission:
     def _take(self, run: Run, said: str) -> Verdict | None:
         """Note the answer, or find out what became of a run without one."""
         try:
-            number: int | None = commands.parse_run_output(said)
+            number = commands.parse_run_output(said)
+            if not self._tools.book.claim(run.id, number):
+                raise FlowerError(f"Another run of the same app and values was taken for {number}.")
         except FlowerError as error:
             if isinstance(error, FlowerRefused) and error.code:
                 raise  # Flower's own no
-            number = self._found_in_flower(run)
-            if number is None:
+            found = self._found_in_flower(run)
+            if found is None:
                 return self._unanswered(run, error)
-            said += f"\nThe answer of flwr run was lost; Flower has the run as {number}."
+            said += f"The answer of flwr run was lost; Flower has the run as {found}."
         self._tools.book.say(run.id, *said.splitlines())
-        with self._tools.book.change(run.id) as (_, row):
-            row.flower_run_id = str(number)
         return None
 
     def _unanswered(self, run: Run, error: FlowerError) -> Verdict | None:
@@ -128,11 +129,15 @@ class Submission:
         if not killed or self._lost >= _TRIES:
             raise error
         self._tools.book.tell(f"The flwr run of {run.name} was cut off: it is started again.")
+        self._tools.book.say(run.id, CUT_OFF)
         self._output.unlink(missing_ok=True)
         return None
 
     def _found_in_flower(self, run: Run) -> int | None:
-        """The run that a killed `flwr run` left there. Waits for a SuperLink that is away."""
+        """The run that a killed `flwr run` left there, claimed. Waits for a SuperLink that is away.
+
+        Of two equal runs either may be found for either row: they differ in nothing but their name.
+        """
         began = self._config.stat().st_mtime
         deadline = time.monotonic() + _SETTLED
         while not self._ending.is_set():
@@ -143,9 +148,8 @@ class Submission:
                 if self._tools.book.get(run.id).stop_asked_by:
                     return None
                 facts = []
-            claimed = self._tools.book.claimed()
             for fact in reversed(facts):  # the oldest first
-                if str(fact.run_id) not in claimed and _is_of(run, fact, began):
+                if _is_of(run, fact, began) and self._tools.book.claim(run.id, fact.run_id):
                     return fact.run_id
             if time.monotonic() > deadline:
                 return None
@@ -153,7 +157,8 @@ class Submission:
         return None
 
     def _said(self) -> str:
-        return self._output.read_text(errors="replace")
+        said = self._output.read_text(errors="replace")
+        return said if not said or said.endswith("\n") else f"{said}\n"
 
 
 def _is_of(run: Run, fact: RunFact, began: float) -> bool:
