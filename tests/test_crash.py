@@ -37,6 +37,49 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1200)]
 ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
 
 
+# -- start and stop again and again; first, while this process has no other children -----------
+
+
+def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start and stop the SuperLink; nothing may grow after the first two times."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    app = Application(live_settings(folder), PATH)
+    app.open()
+    me = psutil.Process()
+    files: list[int] = []
+    memory: list[float] = []
+    try:
+        for _ in range(2 + count):
+            app.federation.start(by=ADMIN)
+            port = app.options.superlink_port()
+            app.federation.stop(by=ADMIN)
+            assert me.children(recursive=True) == []
+            assert is_free(port)
+            assert list((app.federation.home / "tmp").iterdir()) == list(temporary.iterdir()) == []
+            assert list((app.settings.data_dir / "processes").iterdir()) == []
+            files.append(me.num_fds())
+            memory.append(me.memory_info().rss / 2**20)
+    finally:
+        app.close()
+    print(f"open files {files[2:]}, MiB {[round(mb) for mb in memory[2:]]}")
+    assert max(files[2:]) <= files[1] + 2, files  # a keep-alive connection or the like
+    assert memory[-1] - memory[2] <= 5 + 0.2 * count, memory
+
+
+def test_five_starts_and_stops_leave_nothing(tmp_path, monkeypatch):
+    cycles(tmp_path, 3, monkeypatch)
+
+
+@pytest.mark.soak
+def test_fifty_starts_and_stops_leave_nothing(tmp_path, monkeypatch):
+    cycles(tmp_path, 50, monkeypatch)
+
+
+# -- kill -9 ------------------------------------------------------------------------------------
+
+
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashable]:
     with Crashable(tmp_path_factory.mktemp("crash"), "a", "b", "c", run_slots=5) as made:
@@ -119,46 +162,6 @@ def test_after_a_power_cut_every_state_is_true_and_the_queue_goes_on(federation)
     assert "power cut" in " ".join(first["evidence"])
     assert second["status"] == "completed", second
     assert of_all(federation, [run, behind]) == []
-
-
-# -- start and stop again and again -----------------------------------------------------------
-
-
-def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start and stop the SuperLink; nothing may grow after the first two times."""
-    temporary = folder / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    app = Application(live_settings(folder), PATH)
-    app.open()
-    me = psutil.Process()
-    files: list[int] = []
-    memory: list[float] = []
-    try:
-        for _ in range(2 + count):
-            app.federation.start(by=ADMIN)
-            port = app.options.superlink_port()
-            app.federation.stop(by=ADMIN)
-            assert me.children(recursive=True) == []
-            assert is_free(port)
-            assert list((app.federation.home / "tmp").iterdir()) == list(temporary.iterdir()) == []
-            assert list((app.settings.data_dir / "processes").iterdir()) == []
-            files.append(me.num_fds())
-            memory.append(me.memory_info().rss / 2**20)
-    finally:
-        app.close()
-    print(f"open files {files[2:]}, MiB {[round(mb) for mb in memory[2:]]}")
-    assert max(files[2:]) <= files[1] + 2, files  # a keep-alive connection or the like
-    assert memory[-1] - memory[2] <= 5 + 0.2 * count, memory
-
-
-def test_five_starts_and_stops_leave_nothing(tmp_path, monkeypatch):
-    cycles(tmp_path, 3, monkeypatch)
-
-
-@pytest.mark.soak
-def test_fifty_starts_and_stops_leave_nothing(tmp_path, monkeypatch):
-    cycles(tmp_path, 50, monkeypatch)
 
 
 @pytest.mark.soak

@@ -345,6 +345,24 @@ def test_a_child_that_dies_is_started_again_with_growing_pauses(program, tmp_pat
     assert waited == pytest.approx([1, 2], abs=0.6)
 
 
+def test_an_end_that_is_being_told_is_still_on_record(program, tmp_path):
+    """Else a crash of ours in that moment would forget it."""
+    file, there = tmp_path / "records" / "child.json", {}
+
+    def listen(status: Status) -> None:
+        there[status.state] = file.exists()
+
+    supervisor = ProcessSupervisor(tmp_path / "records", listen)
+    supervisor.start(program(PLAIN, restart=True))
+    pid = supervisor.wait(State.RUNNING, seconds=10).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    supervisor.wait(State.BACKING_OFF, seconds=10)
+    supervisor.close()
+    assert there[State.FAILED]
+    assert not file.exists()
+
+
 def test_a_restarting_child_that_never_ran_fails_the_wait_and_can_be_stopped(supervisor, program):
     supervisor.start(program("raise SystemExit('bad option')", ready=lambda: False, restart=True))
     with pytest.raises(ProcessFailed, match=r"^child ended with exit code 1 (?s:.*)bad option"):

@@ -135,7 +135,7 @@ class Life:
         if child is not None:
             began_to_work = self.ran and not trouble
             lines = self.last_lines()
-            self._clear(child)
+            self._clear(child, keep_record=self.program.restart)
             if self.exit_code == 0 and not trouble and not self.survivors:
                 state = State.EXITED
             how = f"{self.program.name} {how_it_ended(self.exit_code)}"
@@ -150,6 +150,8 @@ class Life:
         again = f" It is started again in {self._pause:g} s, at {at:%H:%M:%S} UTC."
         # Both at once: who waits for an end is not told of one that is not final.
         move((state, trouble + lines), (State.BACKING_OFF, trouble + again + lines))
+        if not self.survivors:  # until the end is told, a crash of ours must not forget it
+            self._records.delete()
 
     def _start_again(self, move: Move) -> tuple[Child | None, str]:
         self.restarts += 1
@@ -171,7 +173,7 @@ class Life:
             self.survivors = self.survivors or taken_after(self.program)
         move((State.FAILED if self.survivors else State.STOPPED, self.survivors))
 
-    def _clear(self, child: Child) -> None:
+    def _clear(self, child: Child, *, keep_record: bool = False) -> None:
         remaining = child.end(self.program.grace)
         self.exit_code = child.exit_code
         if remaining:
@@ -179,4 +181,5 @@ class Life:
             return
         self.survivors = ""
         self.child = None
-        self._records.delete()
+        if not keep_record:
+            self._records.delete()
