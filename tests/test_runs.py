@@ -1,6 +1,7 @@
 """Runs over two real sites: the whole way from the click to the end, and every way to end."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,15 @@ def test_the_same_idempotency_key_makes_one_run_and_a_taken_name_is_told(federat
     with pytest.raises(NotPossible, match="named 'twice'"):
         federation.app.runs.start("numpy_app", ADMIN, name="twice")
     federation.ended(first)
+
+
+def test_a_click_that_arrives_twenty_times_at_once_is_one_run(federation):
+    with ThreadPoolExecutor(20) as pool:
+        made = list(
+            pool.map(lambda _: federation.app.runs.start("numpy_app", ADMIN, key="k2"), range(20))
+        )
+    assert len({run.id for run in made}) == 1
+    others = [federation.app.runs.start("numpy_app", ADMIN) for _ in range(2)]
+    assert len({run.name for run in (made[0], *others)}) == 3
+    for run in (*others, made[0]):
+        federation.app.runs.stop(run.id, ADMIN)

@@ -62,7 +62,7 @@ def _add_start(verbs: Commands) -> None:
     start = verbs.add_parser("start", help="queue a run of an app")
     start.set_defaults(run=_start)
     start.add_argument("app", help="name of the app's folder")
-    start.add_argument("--name", default="", help="unique; made from app and time")
+    start.add_argument("--name", default="", help="unique; made from app and number")
     start.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="TOML value")
     start.add_argument("--config", type=Path, help="TOML file with settings that differ")
     start.add_argument("--partitions", type=int, help="change the number of data partitions")

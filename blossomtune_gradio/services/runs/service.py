@@ -24,7 +24,7 @@ from blossomtune_gradio.services.runs.request import RunRequest, checked, clean_
 from blossomtune_gradio.services.runs.runner import Runner
 from blossomtune_gradio.services.runs.verdict import Cause, Verdict
 from blossomtune_gradio.services.runs.waiting import Wait
-from blossomtune_gradio.store.models import Option, Run, RunStatus, now
+from blossomtune_gradio.store.models import Option, Run, RunStatus
 
 LAST_ID = "last run id"  # an option: the number of a deleted run is never given again
 UP, DOWN = "up", "down"
@@ -66,7 +66,7 @@ class RunService:
         if partitions is not None and partitions != self._options.partitions():
             self._options.set_partitions(partitions, by)
         run = Run(
-            name=" ".join(name.split()) or f"{app} {now():%m-%d %H.%M.%S}",
+            name=" ".join(name.split()),
             app=app,
             app_hash=chosen.bundle_hash,
             app_version=chosen.version,
@@ -167,6 +167,7 @@ class RunService:
                 option = session.get(Option, LAST_ID)
                 newest = session.scalar(select(func.max(Run.id))) or 0
                 run.id = max(newest, int(option.value) if option else 0) + 1
+                run.name = run.name or f"{run.app} {run.id}"
                 run.position = (session.scalar(select(func.max(Run.position))) or 0) + 1
                 session.add(run)
                 session.flush()

@@ -40,7 +40,7 @@ class NewRun(Strict):
         }
     )
     app: str = Field(min_length=1, max_length=200, description="Name of the app's folder")
-    name: str = Field("", max_length=200, description="Unique; empty: made from app and time")
+    name: str = Field("", max_length=200, description="Unique; empty: made from app and number")
     config: dict[str, Setting] = Field(
         default_factory=dict, max_length=1000, description="Only what differs from the app"
     )
