@@ -27,7 +27,7 @@ run: $(VENV)/.apps ## serve the web page, nothing else
 	@exec $(BIN)/blossomtune serve
 
 test: $(VENV)/.dev browser ## install what is missing and run the tests (not the soak)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## ruff, mypy and the pre-commit hooks on all files
 	$(BIN)/ruff check .

@@ -26,3 +26,9 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def options(database: Database, settings: Settings) -> Options:
     return Options(database, settings)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: the quick ones then fill what time is left on each worker."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -71,12 +71,6 @@ def points_of_sites(folder: Path) -> set[tuple[int, str]]:
 
 
 def test_a_demo_completes_with_both_sites_and_leaves_nothing(tmp_path):
-    killed = Demo(tmp_path)
-    killed.wait_for("are online", 120)
-    killed.process.kill()  # what it started goes on; the next demo has to clear it away
-    killed.process.wait()
-    assert those_of(tmp_path / "demo")
-
     demo = Demo(tmp_path, "--exit", "--rounds", "3", "--data", "sample", "--model", "auto")
     assert demo.process.wait(420) == 0, demo.said
     result = json.loads(demo.said.splitlines()[-1])
@@ -92,6 +86,12 @@ def test_a_demo_completes_with_both_sites_and_leaves_nothing(tmp_path):
 
 
 def test_a_demo_that_is_ended_before_its_sites_are_there_leaves_nothing(tmp_path):
+    killed = Demo(tmp_path, "--sites", "1")
+    killed.wait_for("SuperLink:", 120)
+    killed.process.kill()  # what it started goes on; the next demo has to clear it away
+    killed.process.wait()
+    assert those_of(tmp_path / "demo")
+
     demo = Demo(tmp_path, "--sites", "1")  # Ctrl-C later on is typed in test_readme_commands
     demo.wait_for("SuperLink:", 120)
     demo.process.send_signal(signal.SIGTERM)

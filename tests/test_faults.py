@@ -11,6 +11,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_the_fault_is_named_with_evidence_and_a_next_step(ended, name):
 def test_a_site_that_is_revoked_while_it_trains_is_named(federation):
     app = federation.app
     run = app.runs.start(
-        "fault_app", ADMIN, name="revoked", config=ONE_ROUND | {"client-sleep": 60.0, "faulty": "9"}
+        "fault_app", ADMIN, name="revoked", config=ONE_ROUND | {"client-sleep": 30.0, "faulty": "9"}
     )
     wait_for(lambda: asked(federation, run) == {"North", "South"}, 120)
     app.participants.revoke(federation.participant("South"), ADMIN, "contract ended")
@@ -125,6 +126,14 @@ def test_a_killed_client_and_a_killed_supernode_are_named(tmp_path):
         assert over.cause_code == "node-lost", card(over)
         assert "East" in card(over)
         assert over.evidence
+        # It stayed away until the ServerApp, which looks every 3 s, had noticed.
+        wait_for(lambda: "East" in made.online(), 60)
+        east = next(n for n in made.app.federation.control.nodes() if n.name == "East")
+        assert east.online_since is not None
+        assert east.left_at is not None
+        assert east.online_since - east.left_at > timedelta(seconds=5)
+        starts = [line for line in made.log("site-east") if "Starting the SuperNode" in line]
+        assert len(starts) == 2, "Flower refused it once more"
 
 
 def test_a_bundle_that_is_too_large_is_refused_before_anything_starts(federation):

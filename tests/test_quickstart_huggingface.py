@@ -7,7 +7,6 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,20 +101,6 @@ def test_each_site_has_as_many_sample_reviews_however_many_sites_there_are() -> 
     for sites in (1, 3):
         part = data.load_site("sample", data.Site(0, sites), 42, 0)
         assert len(part) == data.SAMPLE_OF_A_SITE
-
-
-@pytest.mark.slow
-def test_a_fresh_model_learns_the_sample() -> None:
-    blueprint, network = fresh()
-    recipe = replace(RECIPE, num_server_rounds=1, local_epochs=2)
-    learned, asked = data.load("sample", "train", 1), data.load("sample", "test", 1)
-    tokens = model.tokenise(blueprint, learned.texts, 128)
-    test_tokens = model.tokenise(blueprint, asked.texts, 128)
-    _, before = task.test(network, test_tokens, asked.labels)
-    task.train(network, tokens, learned.labels, recipe, 1, seed=1)
-    _, after = task.test(network, test_tokens, asked.labels)
-    assert before < 0.6
-    assert after > 0.7
 
 
 # ---- weights and model

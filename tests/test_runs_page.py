@@ -12,6 +12,7 @@ from tests.support import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
+SHORT = {"min-nodes": 1, "num-server-rounds": 1}
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +158,13 @@ def test_history_one_run_its_log_lines_and_run_again(page, federation):
     page.locator("#run-deploy").click()
     wait_for(lambda: "once more" in names(federation), 20)
     again = next(r for r in federation.app.runs.list(ADMIN) if r.name == "once more")
-    assert federation.ended(again).config["size"] == 4
+    assert again.config["size"] == 4
+    federation.app.runs.stop(again.id, ADMIN)
+    federation.ended(again)
 
 
 def test_the_log_can_be_downloaded_and_a_run_deleted(page, federation):
-    run = federation.app.runs.start("numpy_app", ADMIN, name="goes away", config={"min-nodes": 1})
+    run = federation.app.runs.start("numpy_app", ADMIN, name="goes away", config=SHORT)
     federation.ended(run)
     url = f"{federation.server.url}/download/run/{run.id}/log"
     answer = httpx.get(url, trust_env=False)

@@ -223,7 +223,7 @@ def test_approve_online_work_revoke_gone_and_the_superlink_stays(federation):
     assert whole >= fact.bytes_received, "the gateway counts also what belongs to no run"
 
     _revoke_idle(federation, person("South").row.id)
-    _revoke_in_training(federation, person("North").row.id)
+    federation.app.participants.revoke(person("North").row.id, ADMIN, "contract ended")
     assert app.federation.superlink.pid == superlink
 
 
@@ -237,18 +237,6 @@ def _revoke_idle(federation: LiveFederation, number: int) -> None:
     assert "site.unregister" in actions(federation, number)
 
 
-def _revoke_in_training(federation: LiveFederation, number: int) -> None:
-    run = federation.start("message_app", client_sleep=30.0, min_nodes=1)
-    wait_for(lambda: federation.app.runs.get(run.id, ADMIN).round == 1, 60)
-    began = time.monotonic()
-    federation.app.participants.revoke(number, ADMIN, "contract ended")
-    wait_for(lambda: node_status(federation, "North") == "unregistered", 5)
-    wait_for(lambda: any("revoked" in line for line in federation.log("site-north")), 60)
-    print(f"training: the site left the run after {time.monotonic() - began:.1f} s")
-    federation.app.runs.stop(run.id, ADMIN)
-    federation.ended(run)
-
-
 @pytest.mark.slow
 def test_the_owner_of_a_site_that_went_away_is_mailed(federation):
     federation.add_sites("West")
@@ -260,24 +248,6 @@ def test_the_owner_of_a_site_that_went_away_is_mailed(federation):
 def _lost(federation: LiveFederation) -> list[str]:
     with federation.app.database.read() as session:
         return [mail.recipient for mail in session.query(Mail).where(Mail.kind == "site_lost")]
-
-
-@pytest.mark.slow
-def test_a_crashed_site_stays_away_until_whoever_waits_for_it_has_noticed(federation):
-    federation.add_sites("East")
-    federation.kill("East", "flower-supernode")
-    wait_for(lambda: any("has to let go" in line for line in federation.log("site-east")), 60)
-
-    def east() -> Node:
-        return next(n for n in federation.app.federation.control.nodes() if n.name == "East")
-
-    wait_for(lambda: east().left_at and east().online_since, 120)
-    back, left = east().online_since, east().left_at
-    assert back is not None
-    assert left is not None
-    assert back - left > timedelta(seconds=5)
-    starts = [x for x in federation.log("site-east") if "Starting the SuperNode" in x]
-    assert len(starts) == 2, "Flower refused it once more"
 
 
 def test_a_node_that_is_back_was_still_away_in_between():
