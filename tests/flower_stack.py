@@ -149,9 +149,8 @@ class FlowerStack:
         return fact
 
     def run_log(self, run_id: int) -> str:
-        """All the ServerApp has written so far."""
-        chunk = self.control.log_now(run_id)
-        return "" if chunk is None else chunk.text
+        """All the ServerApp wrote; its last words may come a moment after Flower calls it ended."""
+        return "".join(chunk.text for chunk in self.control.logs(run_id, quiet=5.0))
 
     def log(self, name: str) -> str:
         """What the program of that name has written."""

@@ -82,6 +82,11 @@ def card(run: Run) -> str:
     return "\n".join([run.cause, run.advice, *run.evidence])
 
 
+def statuses(made: LiveFederation, site: str) -> set[str]:
+    """Flower's words on the nodes of a site."""
+    return {n.status for n in made.app.federation.control.nodes() if n.name == site}
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_fault_is_named_with_evidence_and_a_next_step(ended, name):
     _, status, code, words = FAULTS[name]
@@ -100,6 +105,8 @@ def test_a_site_that_is_revoked_while_it_trains_is_named(federation):
     )
     wait_for(lambda: asked(federation, run) == {"North", "South"}, 120)
     app.participants.revoke(federation.participant("South"), ADMIN, "contract ended")
+    wait_for(lambda: "unregistered" in statuses(federation, "South"), 5)  # it is refused from now
+    wait_for(lambda: any("revoked" in line for line in federation.log("site-south")), 30)
     over = federation.ended(run, 200)
     assert over.cause_code == "node-lost", card(over)
     assert "South" in over.cause

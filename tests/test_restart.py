@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.store.models import RunStatus
+from blossomtune_gradio.services.runs.metrics import Value
+from blossomtune_gradio.store.models import Run, RunStatus
 from blossomtune_gradio.web.server import WebServer
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN
@@ -39,12 +40,24 @@ def test_a_run_goes_on_when_the_web_app_vanishes_and_comes_back(tmp_path: Path):
                 assert second.federation.superlink.pid == pid
                 for number in (1, 2, 3):
                     assert lines(second, run.id).count(f"[ROUND {number}/3]") == 1
-                again = second.runs.get(old.id, ADMIN)
-                assert (again.status, again.config) == (old.status, old.config)
-                assert second.metrics.values(old.id, ADMIN) == values
-                assert lines(second, old.id) == said
+                assert_kept(second, old, values, said)
         finally:
             second.close()
+    third = Application(second.settings, PATH)  # after an orderly end, too
+    try:
+        assert_kept(third, old, values, said)
+        assert third.runs.get(run.id, ADMIN).status is RunStatus.COMPLETED
+        assert {p.site for p in third.participants.list(ADMIN)} == {"North", "South"}
+    finally:
+        third.close()
+
+
+def assert_kept(app: Application, run: Run, values: list[Value], said: list[str]) -> None:
+    """The run is as it was, with its points and its log."""
+    again = app.runs.get(run.id, ADMIN)
+    assert (again.status, again.config) == (run.status, run.config)
+    assert app.metrics.values(run.id, ADMIN) == values
+    assert lines(app, run.id) == said
 
 
 def lines(app: Application, run_id: int) -> list[str]:
