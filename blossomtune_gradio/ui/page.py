@@ -70,7 +70,7 @@ def build_page(app: Application, current_user: Callable[[gr.Request], User]) -> 
 def _draw(page: Page, app: Application, guard: Guard) -> None:
     part(
         "header",
-        readers=(_snapshot(app, guard),),
+        readers=(_snapshot(app, guard, lists_sites=page is PAGES[0]),),
         links=_links(page),
         title=page.title,
         role=str(int(page.role)),
@@ -94,7 +94,8 @@ def mount_options() -> dict[str, Any]:
     return {"theme": theme(), "head": icon + head()}
 
 
-def _snapshot(app: Application, guard: Guard) -> Callable[..., Any]:
+def _snapshot(app: Application, guard: Guard, *, lists_sites: bool) -> Callable[..., Any]:
+    """How things stand; all sites are only sent, each second, to the page that lists them."""
     labels = {provider.name: provider.label for provider in app.settings.providers}
     can_sign_in = not app.settings.is_local
 
@@ -110,6 +111,9 @@ def _snapshot(app: Application, guard: Guard) -> Callable[..., Any]:
             "provider": labels.get(user.provider, ""),
             "can_sign_in": can_sign_in,
         }
-        return {**app.overview.snapshot(user), "who": who, "mode": mode, "now": right_now()}
+        state = app.overview.snapshot(user)
+        if not lists_sites:
+            state = {name: value for name, value in state.items() if name != "sites"}
+        return {**state, "who": who, "mode": mode, "now": right_now()}
 
     return snapshot
