@@ -125,6 +125,13 @@ def test_a_name_that_cannot_be_stored_or_would_turn_the_page_around_is_made_harm
     assert (account.username, account.name) == ("half?", "evil red")
 
 
+def test_a_name_with_invisible_signs_is_not_taken_for_the_one_without(database, settings):
+    accounts = service(database, settings, admins="hf:ada")
+    for number, odd in enumerate(("ada\u200f", "ada\x00", "\u202eada", "ada\ud800")):
+        assert role(accounts, named(str(number), odd)) is Role.PARTICIPANT
+    assert role(accounts, named("a", "ada")) is Role.ADMIN
+
+
 def test_signing_out_ends_one_session_and_everywhere_ends_all(accounts):
     first, second, third = (accounts.sign_in(named("1", "ada")) for _ in range(3))
     other = accounts.sign_in(named("2", "bob"))

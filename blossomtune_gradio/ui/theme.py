@@ -2,7 +2,7 @@
 
 One accent, plum, on paper-like neutrals. Text meets WCAG AA (4.5:1) in both modes. The font is one
 that Gradio ships, so no request leaves the server; fixed width is the machine's own, which spares
-each page 67 kB. Surprise: only Regular and Bold are whole; SemiBold lacks most letters.
+each page 36 kB. Surprise: only Regular and Bold are whole; SemiBold lacks most letters.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from starlette.requests import Request
 
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.providers import Provider
-from blossomtune_gradio.services.addresses import shown_name
 from blossomtune_gradio.services.people.accounts import Person
 
 _LONGEST_SUB = 255  # OpenID Connect Core 1.0, section 2
@@ -187,6 +186,12 @@ def _organisations(claim: object) -> tuple[tuple[str, str], ...]:
 
 
 def _text(claims: Any, name: str) -> str:
-    """A claim as one line of at most 200 harmless characters, "" when it is no text."""
+    """A claim as one line of at most 200 characters, "" when it is no text.
+
+    Nothing is left out of it: a name with invisible signs must not pass for the one without.
+    """
     value = claims.get(name) if hasattr(claims, "get") else None
-    return shown_name(value)[:200] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    whole = value.encode("utf-8", "replace").decode()  # half a character cannot be stored
+    return " ".join(whole.split())[:200]
