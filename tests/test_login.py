@@ -75,7 +75,7 @@ def federation(tmp_path_factory, issuer, second_issuer, github) -> Iterator[Live
             second_issuer.provider("keycloak", "University"),
             github.provider(),
         ),
-        admins=frozenset(("hf:boss", "github:octo")),
+        admins=frozenset(("hf:boss", "github:octo", "hf:carol")),
         researchers=frozenset(("hf-org:lab",)),
         trusted_proxies=frozenset(("127.0.0.1",)),
     ) as made:
@@ -220,6 +220,12 @@ def test_an_account_number_no_provider_may_send_is_refused_with_a_sentence(clien
 
 
 # -- attacks -------------------------------------------------------------------------------
+
+
+def test_a_name_with_an_invisible_sign_does_not_get_the_role_of_the_one_without(client, issuer):
+    issuer.people["imposter"] = claims("imposter", preferred_username="carol\u200f")
+    client.get(answered(begun(client), "imposter"))
+    assert (me(client)["signed_in"], me(client)["role"]) == (True, "participant")
 
 
 def test_the_state_of_another_browser_is_refused(url, client):
