@@ -149,8 +149,14 @@ class FlowerStack:
         return fact
 
     def run_log(self, run_id: int) -> str:
-        """All the ServerApp wrote; its last words may come a moment after Flower calls it ended."""
-        return "".join(chunk.text for chunk in self.control.logs(run_id, quiet=5.0))
+        """All the ServerApp has written; its last words may come just after it ended."""
+        fact = self.control.run(run_id)
+        settled = time.monotonic() + (1 if fact is not None and fact.finished else 0)
+        text, after = "", 0.0
+        while (chunk := self.control.log_now(run_id, after)) or time.monotonic() < settled:
+            if chunk:
+                text, after = text + chunk.text, chunk.timestamp
+        return text
 
     def log(self, name: str) -> str:
         """What the program of that name has written."""

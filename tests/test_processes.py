@@ -488,6 +488,10 @@ def test_a_broken_record_is_no_record(supervisor, program, tmp_path, content):
 def test_twenty_starts_and_stops_leave_no_process_thread_or_file(program, tmp_path):
     me = psutil.Process()
 
+    def held() -> tuple[int, int, int]:
+        """Open files, threads and child processes of ours."""
+        return me.num_fds(), threading.active_count(), len(me.children(recursive=True))
+
     def cycle() -> None:
         supervisor = ProcessSupervisor(tmp_path / "records")
         supervisor.start(program(PLAIN))
@@ -495,8 +499,10 @@ def test_twenty_starts_and_stops_leave_no_process_thread_or_file(program, tmp_pa
         supervisor.close()
 
     cycle()
-    before = (me.num_fds(), threading.active_count(), len(me.children(recursive=True)))
+    before = held()
     for _ in range(20):
         cycle()
-    assert (me.num_fds(), threading.active_count(), len(me.children(recursive=True))) == before
+    # Fewer is no fault: what an earlier test left in this process may end meanwhile.
+    more = [now - then for now, then in zip(held(), before, strict=True)]
+    assert max(more) <= 0, more
     assert list((tmp_path / "records").iterdir()) == []
