@@ -79,7 +79,7 @@ def measure(report: Report, config: dict[str, object], sites: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`--smoke`: a few made-up reviews and one round."""
+    """`--smoke`: a few made-up reviews, one site and one round."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", default="sample", help="sample, hub, or a folder")
     options.add_argument("--model", default="fresh", help="fresh, a hub id, or a folder")
@@ -87,17 +87,18 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--sites", type=int, default=2)
     options.add_argument("--smoke", action="store_true")
     chosen = options.parse_args(arguments)
+    sites = 1 if chosen.smoke else chosen.sites
     sys.path.insert(0, str(QUICKSTART))
     config: dict[str, object] = {
         "data": chosen.data,
         "model": chosen.model,
         "num-server-rounds": 1 if chosen.smoke else chosen.rounds,
-        "min-sites": chosen.sites,
-        "max-examples": 200 if chosen.smoke else 0,
-        "max-test-examples": 100 if chosen.smoke else 0,
+        "min-sites": sites,
+        "max-examples": 64 if chosen.smoke else 0,
+        "max-test-examples": 32 if chosen.smoke else 0,
     }
     report = Report("accuracy")
-    measure(report, config, chosen.sites)
+    measure(report, config, sites)
     report.print()
     return 0
 

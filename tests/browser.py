@@ -21,6 +21,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_STILL = "--force-prefers-reduced-motion"  # drawing without a GPU would cost a core
 expect.set_options(timeout=30_000)  # a deadline for busy machines, not a wait
 
 
@@ -33,7 +34,7 @@ def chromium(*more: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(
-                executable_path=system_chromium(), args=[*ARGUMENTS, *more]
+                executable_path=system_chromium(), args=[*ARGUMENTS, _STILL, *more]
             )
         except Error as error:
             pytest.skip(f"NO BROWSER: {error.message.splitlines()[0]}. Run `make browser`.")

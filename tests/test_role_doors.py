@@ -263,6 +263,14 @@ def test_no_page_carries_a_person_or_a_secret(cast, kits, path):
     assert [word for word in SECRETS if word in text] == []
 
 
+@pytest.mark.parametrize("path", ["/", "/join", "/runs", "/admin"])
+def test_a_page_tells_each_their_own_role_and_is_kept_for_nobody_else(cast, path):
+    for who, client in cast.items():
+        page = client.get(path)
+        assert f'<html data-role="{int(CAST[who])}"' in page.text
+        assert page.headers["cache-control"] == "private, no-cache"
+
+
 def test_a_participant_sees_their_own_site_and_strangers_see_none(cast, kits, config):
     header = next(p["id"] for p in _parts(config) if "snapshot" in p["props"]["server_fns"])
     seen = {who: _asked(client, header, "snapshot") for who, client in cast.items()}

@@ -139,7 +139,7 @@ def test_a_run_that_needs_more_sites_names_the_missing_and_holds_nobody_up(feder
 
 def test_the_quorum_deadline_ends_a_run_that_waits_in_flower(federation):
     federation.app.alerts.wish(["run_failed"], "ada@example.org", ADMIN)
-    run = deploy(federation, "message_app", "no quorum", RunLimits(quorum_seconds=4), min_nodes=3)
+    run = deploy(federation, "message_app", "no quorum", RunLimits(quorum_seconds=20), min_nodes=3)
     wait_for(lambda: programs_of_runs(federation), LONG)
     ended = federation.ended(run, LONG)
     assert (ended.status, ended.cause_code) == (RunStatus.STOPPED, Cause.QUORUM)

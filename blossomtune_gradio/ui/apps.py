@@ -12,7 +12,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.apps import ConfigField, FlowerApp
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.plain_text import plain
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
@@ -24,12 +24,7 @@ _APIS = {"message": "Message API", "legacy": "older API", "unknown": ""}
 
 def build_apps(app: Application, guard: Guard) -> None:
     """Draw the card into the current column."""
-    with gr.Column(elem_classes="bt-card", elem_id="apps-card"):
-        heading("Apps", "A folder each. They are read again when a file changes, and never run.")
-        _apps(app, guard)
 
-
-def _apps(app: Application, guard: Guard) -> None:
     @guard.server_function(Role.RESEARCHER)
     def apps(asked: object, user: User) -> dict[str, Any]:
         rows = [app_row(one) for one in app.apps.list(user)]

@@ -13,7 +13,7 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.charts import CHARTS, chart, numbers
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
 
@@ -24,7 +24,7 @@ _HEIGHT = 240  # pixels of a chart
 def build_charts(app: Application, guard: Guard, of: str = NEWEST) -> None:
     """Draw the card into the current column."""
     with gr.Column(elem_classes="bt-card", elem_id="charts"):
-        heading("Metrics per round")
+        part("charts")
         with gr.Row(elem_id="plots"):
             plots = [_plot(name) for name in CHARTS]
         below = part("numbers", elem_id="numbers", of=of)

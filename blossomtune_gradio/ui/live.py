@@ -17,5 +17,5 @@ def build_live(app: Application, guard: Guard) -> None:
     part("overview", elem_id="overview")
     with gr.Column(elem_classes=needs(Role.PARTICIPANT)):
         build_charts(app, guard)
-    with gr.Column(elem_classes=needs(Role.RESEARCHER)):
-        part("log_view", elem_id="log-view", readers=log_readers(app, guard), of="all")
+    readers = log_readers(app, guard)
+    part("log_view", elem_id="log-view", readers=readers, role=Role.RESEARCHER, of="all")

@@ -73,7 +73,7 @@ def _draw(page: Page, app: Application, guard: Guard) -> None:
         readers=(_snapshot(app, guard, lists_sites=page is PAGES[0]),),
         links=_links(page),
         title=page.title,
-        role=str(int(page.role)),
+        least=str(int(page.role)),
         who=WHO[page.role],
     )
     with gr.Column(elem_classes=needs(page.role)):

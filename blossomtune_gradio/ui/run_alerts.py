@@ -58,7 +58,12 @@ def build_alerts(app: Application, guard: Guard) -> None:
         app.webhooks.test(sent.number(asked, "id"), user)
         return {**state(user), "text": "A test is on its way."}
 
-    part("run_alerts", elem_id="run-alerts", readers=(alerts, wish, hook, unhook, probe))
+    part(
+        "run_alerts",
+        elem_id="run-alerts",
+        readers=(alerts, wish, hook, unhook, probe),
+        role=Role.RESEARCHER,
+    )
 
 
 def _hook(hook: Webhook, newest: WebhookDelivery | None) -> dict[str, Any]:

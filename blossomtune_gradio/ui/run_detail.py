@@ -13,7 +13,7 @@ from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.store.models import Run, now
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts
-from blossomtune_gradio.ui.components import needs, part
+from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
 from blossomtune_gradio.ui.rows import right_now
@@ -28,8 +28,8 @@ def build_run_detail(app: Application, guard: Guard) -> None:
     with gr.Column(elem_id="run-detail"):
         part("run_detail", elem_id="run-detail-part", readers=_readers(app, guard))
         build_charts(app, guard, CHOSEN)
-        with gr.Column(elem_classes=needs(Role.RESEARCHER)):
-            part("log_view", elem_id="log-view", readers=log_readers(app, guard), of="run")
+        readers = log_readers(app, guard)
+        part("log_view", elem_id="log-view", readers=readers, role=Role.RESEARCHER, of="run")
 
 
 def _readers(app: Application, guard: Guard) -> Readers:

@@ -40,7 +40,12 @@ Readers = tuple[Callable[..., Any], ...]
 
 def build_run_form(app: Application, guard: Guard) -> None:
     """Draw the form into the current column."""
-    part("run_form", elem_id="run-form-part", readers=(*_asking(app, guard), *_acting(app, guard)))
+    part(
+        "run_form",
+        elem_id="run-form-part",
+        readers=(*_asking(app, guard), *_acting(app, guard)),
+        role=Role.RESEARCHER,
+    )
 
 
 def _asking(app: Application, guard: Guard) -> Readers:

@@ -27,9 +27,11 @@ from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.ui.page import build_page, mount_options
+from blossomtune_gradio.ui.preloads import preloads
 from blossomtune_gradio.web.api import PREFIX, rest_api
 from blossomtune_gradio.web.doors import Doors
 from blossomtune_gradio.web.downloads import download_router
+from blossomtune_gradio.web.early import EarlyHead
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from blossomtune_gradio.web.login import current_user, login_router, who_asks
 from blossomtune_gradio.web.routes import bare_api, join_router, page_router
@@ -139,7 +141,7 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     cookies = Cookies(
         settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
     )
-    inside = with_pages(application, page_api(application, cookies))
+    inside = EarlyHead(with_pages(application, page_api(application, cookies)), preloads())
     # A page is 90 kB of text; its assets are packed already.
     small = GZipMiddleware(inside, minimum_size=1024, compresslevel=6)
     guarded = Doors(

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import gradio as gr
-
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.audit.trail import AuditFilter, Verdict
 from blossomtune_gradio.store.models import AuditEntry
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.rows import iso, right_now
 
@@ -39,9 +37,7 @@ def build_audit(app: Application, guard: Guard) -> None:
             "now": right_now(),
         }
 
-    with gr.Column(elem_classes="bt-card", elem_id="audit-card"):
-        heading("Audit trail", "Every move, in the order it was made. Nothing is ever taken out.")
-        part("audit_table", elem_id="audit-table", readers=(audit,))
+    part("audit_table", elem_id="audit-table", readers=(audit,))
 
 
 def _filter(wanted: Mapping[str, object]) -> AuditFilter:

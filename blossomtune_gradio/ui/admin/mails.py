@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
-
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
 from blossomtune_gradio.ui.rows import iso, mail_row, right_now
@@ -31,9 +29,7 @@ def build_mails(app: Application, guard: Guard) -> None:
             "now": right_now(),
         }
 
-    with gr.Column(elem_classes="bt-card", elem_id="outbox-card"):
-        heading("Outbox", "Codes and news for participants and admins.")
-        card = part("outbox", elem_id="mails", readers=(mails,))
+    card = part("outbox", elem_id="mails", readers=(mails,))
 
     @guard(Role.ADMIN)
     def on_try_again(user: User) -> Said:

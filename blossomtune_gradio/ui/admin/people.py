@@ -39,8 +39,7 @@ def build_people(app: Application, guard: Guard) -> None:
     def person(asked: object, user: User) -> dict[str, Any]:
         return details_answer(app.directory.details(user, _number(asked, "id")))
 
-    with gr.Column(elem_classes="bt-card", elem_id="participants-card"):
-        table = part("people_table", elem_id="participants-table", readers=(people, person))
+    table = part("people_table", elem_id="participants-table", readers=(people, person))
 
     @guard(Role.ADMIN)
     def on_decide(event: gr.EventData, user: User) -> Told:

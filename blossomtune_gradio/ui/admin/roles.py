@@ -10,13 +10,12 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.people.accounts import KnownAccount
-from blossomtune_gradio.ui.components import heading, part
+from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
 from blossomtune_gradio.ui.rows import iso, right_now
 
-_WHAT = "Admins are named in the settings. Researchers deploy runs and read logs."
 _TONES = {Role.ADMIN: "good", Role.RESEARCHER: "good"}
 
 
@@ -32,9 +31,7 @@ def build_roles(app: Application, guard: Guard) -> None:
         known = app.accounts.accounts(user, str(text or "")[:200])
         return {"rows": [_row(one, labels) for one in known], "now": right_now()}
 
-    with gr.Column(elem_classes="bt-card", elem_id="roles-card"):
-        heading("People and roles", _WHAT)
-        rows = part("roles_table", elem_id="roles-table", readers=(accounts,))
+    rows = part("roles_table", elem_id="roles-table", readers=(accounts,))
 
     @guard(Role.ADMIN)
     def on_change_role(event: gr.EventData, user: User) -> Said:

@@ -22,11 +22,12 @@ def part(
     name: str,
     elem_id: str | None = None,
     readers: tuple[Callable[..., Any], ...] = (),
+    role: Role = Role.ANYONE,
     **words: str,
 ) -> gr.HTML:
     """The component in `name.html` and `name.js`; `readers` are its guarded server functions.
 
-    `words` replace `[[word]]` in the frame. They are ours, never data.
+    It is not shown below `role`. `words` replace `[[word]]` in the frame; they are never data.
     """
     frame = (_FOLDER / f"{name}.html").read_text("utf-8")
     for word, value in words.items():
@@ -38,22 +39,13 @@ def part(
         server_functions=list(readers),
         apply_default_css=False,
         elem_id=elem_id,
+        elem_classes=needs(role) if role > Role.ANYONE else None,
     )
 
 
 def needs(role: Role) -> str:
     """Class of a part that only shows, and only asks the server, for this role and above."""
     return f"bt-for-{role.name.lower()}"
-
-
-def heading(title: str, sentence: str = "") -> gr.HTML:
-    """The title of a card."""
-    below = f"<p class='bt-quiet'>{sentence}</p>" if sentence else ""
-    return gr.HTML(
-        html_template=f"<div class='bt-heading'><h2>{title}</h2>{below}</div>",
-        js_on_load=None,
-        apply_default_css=False,
-    )
 
 
 def head() -> str:

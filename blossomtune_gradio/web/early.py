@@ -1,0 +1,68 @@
+"""What the browser is told with the page itself, before Gradio's script has found it out.
+
+Gradio puts what is given as its `head=` in by script, after its files have come one after the
+other; only here can a page say early which files it needs, and who asks. So the parts need not wait
+for the header to tell the role, and files are fetched side by side. Surprise: nothing depends on
+it; what has no `<base>`, as a page of Gradio has, is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from blossomtune_gradio.web.login import current_user
+
+_BASE = re.compile(rb"<base [^>]*>")  # what addresses are relative to: links come after it
+
+
+class EarlyHead:
+    """Adds links, and the role of who asks, to each page of `app`."""
+
+    def __init__(self, app: ASGIApp, links: str) -> None:
+        self._app, self._links = app, links.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or "." in scope["path"]:
+            await self._app(scope, receive, send)
+            return
+        page = _Page(scope, self._links, send)
+        await self._app(scope, receive, page.take)
+
+
+class _Page:
+    """One answer: held back until it is whole if it is HTML, else let through."""
+
+    def __init__(self, scope: Scope, links: bytes, send: Send) -> None:
+        self._scope, self._links, self._send = scope, links, send
+        self._start: Message | None = None
+        self._body = b""
+
+    async def take(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and _is_page(message):
+            self._start = message
+        elif self._start is None:
+            await self._send(message)
+        else:
+            self._body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._finish(self._start)
+
+    async def _finish(self, start: Message) -> None:
+        body, found = _BASE.subn(lambda base: base[0] + self._links, self._body, count=1)
+        headers = [h for h in start["headers"] if h[0].lower() != b"content-length"]
+        if found:
+            user = await run_in_threadpool(current_user, Request(self._scope))
+            body = body.replace(b"<html", f'<html data-role="{int(user.role)}"'.encode(), 1)
+            headers.append((b"cache-control", b"private, no-cache"))
+        headers.append((b"content-length", str(len(body)).encode()))
+        await self._send({**start, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _is_page(start: Message) -> bool:
+    kinds = [value for name, value in start["headers"] if name.lower() == b"content-type"]
+    return start["status"] == 200 and kinds[:1] == [b"text/html; charset=utf-8"]
