@@ -6,13 +6,20 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10, every: float = 0.05) -> None:
-    """Return as soon as `condition()` is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
+def wait_for(
+    condition: Callable[[], object], seconds: float = 10, every: float | None = None
+) -> None:
+    """Return as soon as `condition()` is true; fail after `seconds`.
+
+    Without `every` it looks often at first, then each twentieth of the time waited so far: looking
+    costs what is waited for the processor it needs.
+    """
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"not true within {seconds:g} s: {condition}")
-        time.sleep(every)
+        time.sleep(every or min(0.5, max(0.05, waited / 20)))
 
 
 def free_port() -> int:

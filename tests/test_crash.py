@@ -32,12 +32,11 @@ from tests.live import PATH, live_settings
 from tests.people import ADMIN
 from tests.support import wait_for
 
-# Eight minutes of killing need a calm machine: not beside other tests.
-pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
 
 
-# -- start and stop again and again; first, while this process has no other children -----------
+# -- start and stop again and again ---------------------------------------------------------------
 
 
 def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +47,7 @@ def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Application(live_settings(folder), PATH)
     app.open()
     me = psutil.Process()
+    others = set(me.children(recursive=True))  # of tests before this one
     files: list[int] = []
     memory: list[float] = []
     try:
@@ -55,7 +55,7 @@ def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
             app.federation.start(by=ADMIN)
             port = app.options.superlink_port()
             app.federation.stop(by=ADMIN)
-            assert me.children(recursive=True) == []
+            assert set(me.children(recursive=True)) <= others
             assert is_free(port)
             assert list((app.federation.home / "tmp").iterdir()) == list(temporary.iterdir()) == []
             assert list((app.settings.data_dir / "processes").iterdir()) == []
