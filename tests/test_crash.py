@@ -1,7 +1,7 @@
 """kill -9 at moments of a seed: what ran goes on or its end is named, once, and the queue goes on.
 
 The first tests kill each program at least five times, several kinds within one run as a lost site
-takes Flower a minute; the last kill each kind twenty times, in a run each. `-m soak` runs them.
+takes Flower a minute. The last kill each kind twenty times, in a run each: `-m soak` runs those.
 """
 
 from __future__ import annotations

@@ -24,10 +24,11 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import DatabaseBusy, SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_WATCH_FOREIGN_KEYS = "foreign_keys = ON"
 _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",  # a power cut takes nothing back, or the audit trail's head were ahead
-    "foreign_keys = ON",
+    _WATCH_FOREIGN_KEYS,
     "busy_timeout = 10000",
 )
 
@@ -93,12 +94,31 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self) -> None:
+        """All or nothing: an upgrade that fails leaves the database as it was."""
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self._writing.connect() as connection:
+        engine = self._writing
+        if self._is_sqlite:
+            # SQLite alters a table by making it anew. While it watches foreign keys, the old one
+            # cannot be dropped if rows refer to it; they are checked at the end instead.
+            engine = create_engine(engine.url).execution_options(begin="BEGIN IMMEDIATE")
+            _use_own_transactions(engine, [p for p in _PRAGMAS if p != _WATCH_FOREIGN_KEYS])
+        with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-            connection.commit()
+            if self._is_sqlite:
+                _check_foreign_keys(connection)
+        if engine is not self._writing:
+            engine.dispose()
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if lost:
+        raise SettingsError(
+            f"The database was not brought up to date: {len(lost)} rows refer to others that are "
+            f"not there (the first one in {lost[0][0]}). It is as it was; restore a backup."
+        )
 
 
 @contextmanager
