@@ -21,7 +21,7 @@ FLOORS = (
 )
 # The same within the services.
 SERVICES = (
-    {"addresses", "audit"},
+    {"addresses", "audit", "flower_programs"},
     {"options"},
     {"notices", "federation", "apps", "backup", "checkup"},
     {"people"},

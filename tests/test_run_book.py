@@ -13,7 +13,8 @@ from blossomtune_gradio.services.notices.webhook_address import AddressGuard
 from blossomtune_gradio.services.notices.webhooks import WebhookService
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.verdict import StopWish, Tally, judged
+from blossomtune_gradio.services.runs.tally import Tally
+from blossomtune_gradio.services.runs.verdict import StopWish, judged
 from blossomtune_gradio.store.models import Run
 from tests.people import ADMIN
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_EVIDENCE = 12  # lines on a card
+SERVER_KILLED = "server-killed"  # the code of a ServerApp that is gone without a word
 _LONGEST = 400  # characters of one of them
 
 
@@ -182,7 +183,7 @@ _RULES = (
         "Start the SuperNode {place} again (python join.py) and look why it ended.",
     ),
     _rule(
-        "server-killed",
+        SERVER_KILLED,
         r"No heartbeat received from the task|Task failed with unknown error",  # SIGKILL, SIGTERM
         "The ServerApp's process ended without a word: it was killed, or left by itself.",
         "Look for 'out of memory' in the system log on the server, then start the run again.",

@@ -8,33 +8,29 @@ Surprise: the SuperLink's port authenticates nobody, so it listens on loopback o
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from blossomtune_gradio.errors import BlossomError, FlowerUnreachable, NotPossible, ProcessFailed
-from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.credentials import ServerCredentials, make_secret_file
+from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.flower.diagnosis import program_cause
 from blossomtune_gradio.flower.noise import is_noise
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
 from blossomtune_gradio.processes import (
     ProcessSupervisor,
-    Program,
     State,
     Status,
     died_unseen,
     is_free,
 )
 from blossomtune_gradio.services.audit.trail import AuditLog
+from blossomtune_gradio.services.flower_programs import EXECUTOR, SUPERLINK, FlowerPrograms
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 
-SUPERLINK, EXECUTOR = "superlink", "executor"
 CONNECTION = "blossomtune"  # the name the SuperLink has in Flower's own config.toml
 
 
@@ -53,17 +49,14 @@ class FederationService:
     ) -> None:
         self._settings, self._options, self._logs = settings, options, logs
         self._audit = audit
-        self._credentials, self._environment = credentials, environment
         self._on_change = on_change
-        self.home = settings.data_dir / "flower"
-        self._secret = make_secret_file(self.home / "superexec.secret")
+        self._programs = FlowerPrograms(settings, credentials, environment)
+        self.home = self._programs.home
         self._records = settings.data_dir / "processes"
         self._superlink = ProcessSupervisor(self._records, on_change=self._changed)
         self._executor = ProcessSupervisor(self._records, on_change=self._changed)
-        self._raw = settings.data_dir / "logs" / "raw"
-        self._raw.mkdir(parents=True, exist_ok=True)
         self._followers = [
-            FileFollower(logs, name, self._raw / f"{name}.out", is_noise=is_noise)
+            FileFollower(logs, name, self._programs.output(name), is_noise=is_noise)
             for name in (SUPERLINK, EXECUTOR)
         ]
         self._lock = threading.Lock()  # one start or stop at a time
@@ -82,7 +75,7 @@ class FederationService:
             return
         with self._lock:
             self._note_unseen_ends()
-            if self._superlink.adopt(self._superlink_program()):
+            if self._superlink.adopt(self._programs.superlink(self._port)):
                 self._connect()
                 self._start_executor()
                 return
@@ -176,7 +169,7 @@ class FederationService:
     # -- inside ----------------------------------------------------------------------------
 
     def _start_programs(self) -> None:
-        self._superlink.start(self._superlink_program())
+        self._superlink.start(self._programs.superlink(self._port))
         self._superlink.wait(State.RUNNING, seconds=self._settings.ready_seconds + 5)
         self._connect()
         self._start_executor()
@@ -184,8 +177,8 @@ class FederationService:
 
     def _start_executor(self) -> None:
         """Or adopt the one that outlived us, with the ServerApps below it."""
-        if not self._executor.adopt(self._executor_program()):
-            self._executor.start(self._executor_program())
+        if not self._executor.adopt(self._programs.executor(self._port)):
+            self._executor.start(self._programs.executor(self._port))
 
     def _end_programs(self) -> None:
         """Executor first, so that it does not complain about a missing SuperLink."""
@@ -202,58 +195,17 @@ class FederationService:
             raise ProcessFailed(" ".join(errors))
 
     def _connect(self) -> None:
-        self._control = FlowerControl(f"127.0.0.1:{self._port}", self._credentials.ca_cert)
-        commands.write_connection(
-            self.home, CONNECTION, f"127.0.0.1:{self._port}", self._credentials.ca_cert
-        )
+        self._control = self._programs.connect(self._port)
+        self._programs.tell_flwr(CONNECTION, self._port)
 
     def _discard_leftovers(self) -> None:
         """A crash of ours between a stop and its end may have left a program behind."""
         for supervisor, program in (
-            (self._executor, self._executor_program()),
-            (self._superlink, self._superlink_program()),
+            (self._executor, self._programs.executor(self._port)),
+            (self._superlink, self._programs.superlink(self._port)),
         ):
             if supervisor.adopt(program):
                 supervisor.stop()
-
-    def _superlink_program(self) -> Program:
-        argv = commands.superlink_argv(
-            self._port, self._credentials, self.home / "superlink.db", self._secret
-        )
-        return self._program(SUPERLINK, argv, ports=(self._port,), ready=self._is_healthy)
-
-    def _executor_program(self) -> Program:
-        argv = commands.superexec_argv(self._port, self._credentials, self._secret)
-        return self._program(EXECUTOR, argv)
-
-    def _program(
-        self,
-        name: str,
-        argv: list[str],
-        ports: tuple[int, ...] = (),
-        ready: Callable[[], bool] | None = None,
-    ) -> Program:
-        return Program(
-            name=name,
-            argv=tuple(argv),
-            env=self._environment,
-            cwd=self._work_dir(),
-            output=self._raw / f"{name}.out",
-            ports=tuple(port for port in ports if port),
-            ready=ready,
-            ready_within=self._settings.ready_seconds,
-            restart=True,
-        )
-
-    def _work_dir(self) -> Path:
-        folder = self.home / "work"  # where ServerApps find themselves
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def _is_healthy(self) -> bool:
-        probe = FlowerControl(f"127.0.0.1:{self._port}", self._credentials.ca_cert)
-        with contextlib.closing(probe):
-            return probe.healthy()
 
     def _changed(self, status: Status) -> None:
         reason = f": {status.reason}" if status.reason else ""
@@ -293,7 +245,7 @@ class FederationService:
         last, fixed = self._options.superlink_port(), self._settings.superlink_port
         if last and (last == fixed or (not fixed and is_free(last))):
             return last
-        if last and self._executor.adopt(self._executor_program()):
+        if last and self._executor.adopt(self._programs.executor(self._port)):
             self._executor.stop()
         return fixed or self._free_port()
 

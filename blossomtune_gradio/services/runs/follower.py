@@ -13,6 +13,7 @@ from contextlib import closing
 
 from blossomtune_gradio.errors import FlowerUnreachable
 from blossomtune_gradio.flower.control import FlowerControl
+from blossomtune_gradio.flower.diagnosis import SERVER_KILLED
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.round_log import (
     ErrorReply,
@@ -29,13 +30,15 @@ from blossomtune_gradio.services.runs.book import RunBook, source_of, wish_of
 from blossomtune_gradio.services.runs.ledger import LOST, SiteLedger
 from blossomtune_gradio.services.runs.log import RunLog
 from blossomtune_gradio.services.runs.metrics import FAILURES, REPLIES, MetricService
-from blossomtune_gradio.services.runs.verdict import Tally, Verdict, judged, unknown_run
+from blossomtune_gradio.services.runs.tally import Tally
+from blossomtune_gradio.services.runs.verdict import Verdict, judged, unknown_run
 from blossomtune_gradio.services.runs.watch import RunWatcher
 from blossomtune_gradio.store.models import Run, now
 
 _PAUSE = 0.5  # seconds between two tries
 _QUIET = 2.0  # seconds after which Flower is asked how the run stands
 _LAST_WORDS = 5.0  # seconds for the rest of the log of a run that is over
+_TOLD_WITHIN = 3.0  # seconds in which the end of a program is in the audit trail
 _NOTED_EVERY = 10.0  # seconds between two notes of bytes and seconds
 
 
@@ -75,16 +78,22 @@ class RunFollower:
                 run = self._book.get(self.run_id)
                 if self._watcher.goes_on(run):
                     return None
-                return judged(
-                    fact,
-                    self._tally,
-                    wish_of(run),
-                    self._watcher.who,
-                    run.min_sites,
-                    self._book.incidents(run),
-                )
+                return self._judge(run, fact)
             self._ending.wait(_PAUSE)
         return None
+
+    def _judge(self, run: Run, fact: RunFact) -> Verdict | None:
+        """Flower may tell of a ServerApp's death before the supervisor tells of its executor's."""
+        deadline = time.monotonic() + _TOLD_WITHIN
+        while True:
+            incidents = self._book.incidents(run)
+            verdict = judged(
+                fact, self._tally, wish_of(run), self._watcher.who, run.min_sites, incidents
+            )
+            if verdict.code != SERVER_KILLED or time.monotonic() > deadline:
+                return verdict
+            if self._ending.wait(_PAUSE):
+                return None  # the next follower judges
 
     def _follow(self, control: FlowerControl) -> RunFact | None:
         """Read on until the log is quiet for a while; the fact once the run is over."""

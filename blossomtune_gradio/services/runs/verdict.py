@@ -8,27 +8,24 @@ Surprise: a completed run may have a cause too; then it is a remark, for example
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.diagnosis import (
+    SERVER_KILLED,
     Who,
     diagnose,
     program_cause,
     server_cause,
     spoken,
 )
+from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.facts import RunFact
-from blossomtune_gradio.flower.round_log import ErrorReply, Event, Point, Replies
-from blossomtune_gradio.plain_text import plain
+from blossomtune_gradio.services.runs.tally import Tally
 from blossomtune_gradio.store.models import RunStatus
 
-_KEPT_LINES, _KEPT_ERRORS, _SHOWN = 400, 50, 12
-_LEAST_ROUNDS = 3  # values of a loss, to say that nothing changed
+_SHOWN = 12  # lines of evidence
 
 
 class Cause(StrEnum):
@@ -78,57 +75,6 @@ class Incident:
     asked: bool = False  # somebody wanted it to end
 
 
-class Tally:
-    """What speaks for or against a run that calls itself completed."""
-
-    def __init__(self) -> None:
-        self.replies: Counter[str] = Counter()  # by phase
-        self.failures: Counter[str] = Counter()
-        self.fewest = 0  # good answers in the worst round of training; 0: none was counted
-        self.values: dict[str, list[float]] = defaultdict(list)
-        self.nan_lines: list[str] = []
-        self.errors: deque[ErrorReply] = deque(maxlen=_KEPT_ERRORS)  # what sites answered
-        self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
-
-    def hear(self, line: str) -> None:
-        """Remember the newest lines: a traceback is at the end."""
-        if text := plain(line):
-            self.lines.append(text)
-
-    def add(self, event: Event) -> None:
-        """Count replies, remember the values of each metric."""
-        if isinstance(event, Replies):
-            self.replies[event.phase] += event.results
-            self.failures[event.phase] += event.failures
-            if event.phase == "train":
-                self.fewest = min(self.fewest or event.results, event.results)
-        elif isinstance(event, Point) and not event.site:
-            self.values[event.name].append(event.value)
-            if math.isnan(event.value) and len(self.nan_lines) < _SHOWN and self.lines:
-                self.nan_lines.append(self.lines[-1])
-        elif isinstance(event, ErrorReply):
-            self.errors.append(event)
-
-    @property
-    def failed_phases(self) -> list[str]:
-        """Phases in which no site ever gave a good answer."""
-        return sorted(p for p, n in self.failures.items() if n and not self.replies[p])
-
-    @property
-    def not_a_number(self) -> list[str]:
-        """Metrics whose newest value is no number."""
-        return sorted(name for name, values in self.values.items() if math.isnan(values[-1]))
-
-    @property
-    def standing_still(self) -> list[str]:
-        """The losses, if not one metric ever changed from round to round."""
-        series = {name: values for name, values in self.values.items() if len(values) > 1}
-        losses = sorted(name for name in series if "loss" in name.rpartition("/")[2].lower())
-        still = all(len(set(values)) == 1 for values in series.values())
-        long = any(len(series[name]) >= _LEAST_ROUNDS for name in losses)
-        return losses if still and long else []
-
-
 def unknown_run(run_id: int) -> RunFact:
     """Stands for a run the SuperLink has forgotten, for example with its database."""
     nothing = dict.fromkeys(("pending_at", "starting_at", "running_at", "finished_at"))
@@ -174,7 +120,7 @@ def judged(
 
 def _failed(fact: RunFact, tally: Tally, incidents: Sequence[Incident]) -> Verdict:
     cause = server_cause(fact.details, tuple(tally.lines))
-    if cause.code == "server-killed" and incidents:
+    if cause.code == SERVER_KILLED and incidents:
         # Without an executor a ServerApp dies; one whose SuperLink is away waits for it.
         last = next((i for i in reversed(incidents) if i.program == "executor"), incidents[-1])
         program = last.program
