@@ -1,7 +1,7 @@
 """kill -9 at moments of a seed: what ran goes on or its end is named, once, and the queue goes on.
 
 The first tests kill each program at least five times, several kinds within one run as a lost site
-takes Flower a minute. The last kill each kind twenty times, in a run each: `-m soak` runs those.
+takes Flower a minute; the last kill each kind twenty times, in a run each. `-m soak` runs them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from tests.live import PATH, live_settings
 from tests.people import ADMIN
 from tests.support import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+# Six minutes of killing beside other tests would bring `make test` over 25 minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1200)]
 ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
 
 

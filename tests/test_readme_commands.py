@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +29,9 @@ class Typed:
 
     def __init__(self, command: str, folder: Path) -> None:
         self._output = folder / "terminal.txt"
+        (folder / "temp").mkdir()
         environment = terminal() | {
+            "TMPDIR": str(folder / "temp"),
             "BLOSSOMTUNE_DATA_DIR": str(folder / "data"),
             "BLOSSOMTUNE_PORT": "0",
             "BLOSSOMTUNE_FLEET_PORT": "0",
@@ -71,23 +75,43 @@ def reviews(folder: Path) -> Path:
     return folder
 
 
-def test_make_demo_shows_itself_until_ctrl_c(tmp_path):
-    assert "make demo" in COMMANDS
-    demo = Typed("make demo", tmp_path)
-    demo.waits_for(r"http://127\.0\.0\.1:\d+")
-    demo.waits_for("are online")
-    demo.interrupt()
-    assert those_of(tmp_path / "data") == []
+def kept(data: Path, query: str) -> list[tuple[object, ...]]:
+    """What the demonstration's database says afterwards."""
+    file = next(data.rglob("*.db"))
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchall()
 
 
-def test_make_demo_with_data_of_ones_own_ends_with_one_object(tmp_path):
-    command = next(line for line in COMMANDS if "DATA=" in line)
-    data = reviews(tmp_path / "reviews")
-    own = command.replace("/reviews", str(data)).replace("/model", "fresh").replace("=3", "=1")
-    demo = Typed(f"{own} EXIT=1", tmp_path)
+def test_make_demo_completes_with_both_sites_and_leaves_nothing(tmp_path):
+    assert "make demo EXIT=1" in COMMANDS
+    demo = Typed("make demo EXIT=1", tmp_path)
     assert demo.process.wait(420) == 0, demo.said
     result = json.loads(demo.said.splitlines()[-1])
-    assert (result["status"], result["sites"], result["rounds"]) == ("completed", 2, 1)
+    assert (result["status"], result["sites"], result["rounds"]) == ("completed", 2, 3)
+    assert len(result["accuracy"]) == len(result["loss"]) == 3
+    assert result["accuracy"][-1] > result["accuracy"][0] > 0.5
+    assert result["accuracy"][-1] > 0.8
+    assert set(result["seconds"]) == {"install", "ready", "first_round", "total"}
+    assert int(result["run_id"]) > 0
+    points = kept(tmp_path / "data", "SELECT DISTINCT round, site FROM metric_points")
+    assert {(number, site) for number in (1, 2, 3) for site in "01"} <= set(points)
+    assert those_of(tmp_path / "data") == []
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_make_demo_with_data_of_ones_own_shows_itself_until_ctrl_c(tmp_path):
+    command = next(line for line in COMMANDS if "DATA=" in line)
+    data = reviews(tmp_path / "reviews")
+    demo = Typed(command.replace("/reviews", str(data)).replace("/model", "fresh"), tmp_path)
+    demo.waits_for(r"http://127\.0\.0\.1:\d+")
+    demo.waits_for("are online")
+    demo.waits_for("round 1: accuracy")
+    demo.interrupt()
+    [(config,)] = kept(tmp_path / "data", "SELECT config FROM runs")
+    config = json.loads(str(config))
+    assert (config["data"], config["model"], config["num-server-rounds"]) == (str(data), "fresh", 3)
+    assert those_of(tmp_path / "data") == []
+    assert list((tmp_path / "temp").iterdir()) == []
 
 
 def test_make_run_serves_until_ctrl_c(tmp_path):
