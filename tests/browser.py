@@ -60,3 +60,13 @@ class Watched:
         address = urlsplit(url)
         if address.scheme in ("http", "https", "ws", "wss") and address.netloc != self._host:
             self._note(f"request to another host: {url}")
+
+
+@contextmanager
+def watched_page(browser: Browser, url: str) -> Iterator[Page]:
+    """A page with a profile of its own; fails at the end if it did what it should not."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    watched = Watched(page, url)
+    yield page
+    assert watched.troubles == []
+    page.context.close()

@@ -1,13 +1,15 @@
-"""Fixtures shared by the tests of the services: a real database in a folder of the test."""
+"""Fixtures many tests share: a real database in a folder of the test, a real browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
+from tests.browser import chromium
 
 
 @pytest.fixture
@@ -26,6 +28,12 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def options(database: Database, settings: Settings) -> Options:
     return Options(database, settings)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

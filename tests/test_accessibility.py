@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.axe import violations
-from tests.browser import chromium
 from tests.live import LiveFederation
 from tests.people import approved, ask, mailed_code, person
 
@@ -17,12 +16,6 @@ SETTLED = {  # what is there once the page has its answers
     "/runs": "#run-app",
     "/admin": "#participants tbody tr",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

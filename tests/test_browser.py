@@ -6,19 +6,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from blossomtune_gradio.store.models import RunStatus
-from tests.browser import Watched, chromium
+from tests.browser import watched_page
 from tests.live import LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +23,8 @@ def federation(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def page(browser, federation):
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    watched = Watched(page, federation.server.url)
-    yield page
-    assert watched.troubles == []
-    page.context.close()
+    with watched_page(browser, federation.server.url) as page:
+        yield page
 
 
 def deploy(page: Page, url: str, app: str, name: str, **config: object) -> None:

@@ -28,7 +28,7 @@ from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.join_state import standing
 from blossomtune_gradio.ui.join_words import STEPS, stage_of
 from tests.axe import violations
-from tests.browser import Watched, chromium
+from tests.browser import Watched
 from tests.flower_stack import make_private_key
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN, approved, person
@@ -49,12 +49,6 @@ WAY_TO: dict[str, list[tuple[Status, User]]] = {
     "withdrawn": [PROVED, (Status.WITHDRAWN, ME)],
 }
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{alert(3)}} \u202egnp.exe " + "w" * 120
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Participant, SiteReport
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.web.server import WebServer
-from tests.browser import Watched, chromium
+from tests.browser import watched_page
 from tests.crowd import crowd
 from tests.people import ADMIN
 
@@ -22,12 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
 EVE = User(provider="local", sub="eve", name="Eve", role=Role.ADMIN)
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">${1+1}{{7*7}} \u202eabc"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +50,10 @@ def url(app):
 
 @pytest.fixture
 def page(browser, url):
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    watched = Watched(page, url)
-    page.goto(url)
-    expect(rows(page)).to_have_count(25, timeout=20 * SECOND)
-    yield page
-    assert watched.troubles == []
-    page.context.close()
+    with watched_page(browser, url) as page:
+        page.goto(url)
+        expect(rows(page)).to_have_count(25, timeout=20 * SECOND)
+        yield page
 
 
 def rows(page: Page):

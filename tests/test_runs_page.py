@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from blossomtune_gradio.store.models import RunStatus
-from tests.browser import Watched, chromium
+from tests.browser import watched_page
 from tests.live import LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
@@ -13,12 +13,6 @@ from tests.support import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
 SHORT = {"min-nodes": 1, "num-server-rounds": 1}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +25,10 @@ def federation(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def page(browser, federation):
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    watched = Watched(page, federation.server.url)
-    page.goto(f"{federation.server.url}/runs")
-    expect(page.locator("#run-deploy")).to_be_enabled(timeout=30 * SECOND)
-    yield page
-    assert watched.troubles == []
-    page.context.close()
+    with watched_page(browser, federation.server.url) as page:
+        page.goto(f"{federation.server.url}/runs")
+        expect(page.locator("#run-deploy")).to_be_enabled(timeout=30 * SECOND)
+        yield page
 
 
 def choose(page: Page, app: str) -> None:
