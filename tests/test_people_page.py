@@ -147,7 +147,7 @@ def test_hostile_texts_are_text_and_nothing_else(page):
     page.locator("#participants .bt-who").first.click()
     expect(page.locator("#person-facts")).to_contain_text("<img src=x", timeout=20 * SECOND)
     expect(page.locator("#person-report")).to_contain_text("Something is wrong")
-    assert page.locator("#participants-table img").count() == 0
+    assert page.locator("#participants-table img, #person img").count() == 0
     assert page.title() != "owned"
 
 
@@ -180,6 +180,12 @@ def test_one_person_in_detail_with_a_note_and_a_chosen_partition(page, app):
     page.keyboard.press("Escape")
     expect(page.locator("#person")).to_be_hidden()
     assert (person(app, site).partition_id, person(app, site).note) == (150, "met at the congress")
+
+
+def test_a_participant_who_cannot_be_read_is_told_in_the_drawer(page):
+    page.evaluate("document.dispatchEvent(new CustomEvent('blossom:person', { detail: 10 ** 6 }))")
+    expect(page.locator("#person-said")).to_contain_text("does not exist", timeout=20 * SECOND)
+    expect(page.locator("#person-note")).to_be_hidden()
 
 
 def test_the_number_of_partitions_is_checked_against_what_is_assigned(page):

@@ -39,7 +39,8 @@ def build_people(app: Application, guard: Guard) -> None:
     def person(asked: object, user: User) -> dict[str, Any]:
         return details_answer(app.directory.details(user, _number(asked, "id")))
 
-    table = part("people_table", elem_id="participants-table", readers=(people, person))
+    table = part("people_table", elem_id="participants-table", readers=(people,))
+    drawer = part("person", elem_id="person-part", readers=(person,))
 
     @guard(Role.ADMIN)
     def on_decide(event: gr.EventData, user: User) -> Told:
@@ -62,12 +63,13 @@ def build_people(app: Application, guard: Guard) -> None:
 
         return dict(outcome(change))
 
-    for listen, act in (
-        (table.decide, on_decide),
-        (table.note, on_note),
-        (table.partitions, on_partitions),
+    for listen, act, told in (
+        (table.decide, on_decide, table),
+        (table.partitions, on_partitions, table),
+        (drawer.decide, on_decide, drawer),
+        (drawer.note, on_note, drawer),
     ):
-        listen(act, None, table, api_visibility="private", show_progress="hidden")
+        listen(act, None, told, api_visibility="private", show_progress="hidden")
 
 
 def _page(app: Application, asked: object, user: User) -> dict[str, Any]:

@@ -107,6 +107,17 @@ window.blossom = (element, server) => {
   const exactly = (when) => written(when, { ...MINUTE, second: "2-digit" });
   const day = (when) => written(when, { ...DAY, year: "numeric" });
 
+  // "1.4 MB", "3 rounds".
+  const bytes = (count) => {
+    if (count < 1000) return `${count} B`;
+    const steps = ["kB", "MB", "GB", "TB"];
+    let step = -1;
+    let value = count;
+    do { value /= 1000; step += 1; } while (value >= 1000 && step < steps.length - 1);
+    return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${steps[step]}`;
+  };
+  const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+
   // One child of `parent` per item, found again by its key; `fill` updates it.
   const each = (parent, items, key, create, fill) => {
     const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
@@ -207,7 +218,7 @@ window.blossom = (element, server) => {
 
   return {
     find, make, put, show, light, ask, poll, onPulse, onStanding, changed, seconds, span,
-    ago, clock, moment, exactly, day, each, inAddress, goTo, onAddress, linkTo, actionButton,
+    ago, clock, moment, exactly, day, bytes, counted, each, inAddress, goTo, onAddress, linkTo, actionButton,
     SILENT, say, sayAnswer, rowOf, copyText, drawWait,
   };
 };

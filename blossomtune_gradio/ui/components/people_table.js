@@ -1,5 +1,5 @@
 // One table, two views. The server searches, sorts and pages; the selection lives here, across pages.
-const { find, make, put, show, light, ask, poll, changed, ago, moment, each } = blossom(element, server);
+const { find, make, put, show, light, ask, poll, changed, ago, bytes, counted, each } = blossom(element, server);
 const WORDS = { approve: "Approve", deny: "Deny", revoke: "Revoke" };
 const CHIPS = {
   requests: [["", "All"], ["confirmed", "Waiting"], ["requested", "E-mail not proven"], ["denied", "Denied"], ["withdrawn", "Withdrawn"]],
@@ -16,17 +16,7 @@ const chosen = new Map(); // id: row, as it was when it was chosen
 let now = null;
 let shown = []; // the rows of this page
 let stale = false; // something else is asked for than what is on its way
-let open = 0; // whose drawer
 
-const bytes = (count) => {
-  if (count < 1000) return `${count} B`;
-  const steps = ["kB", "MB", "GB", "TB"];
-  let step = -1;
-  let value = count;
-  do { value /= 1000; step += 1; } while (value >= 1000 && step < steps.length - 1);
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${steps[step]}`;
-};
-const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 const button = (id, text, name, onClick, look = "") => {
   const made = make("button", `bt-button bt-small ${look}`, text);
   Object.assign(made, { type: "button", id });
@@ -100,7 +90,7 @@ const create = (person) => {
   cells[0].append(box);
   const name = make("button", "bt-link bt-who");
   Object.assign(name, { type: "button", id: `person-${person.id}` });
-  name.addEventListener("click", () => openDrawer(person.id));
+  name.addEventListener("click", () => document.dispatchEvent(new CustomEvent("blossom:person", { detail: person.id })));
   cells[1].append(name, make("span", "bt-quiet bt-under"));
   for (const cell of [cells[2], cells[4]]) cell.append(make("span", "bt-lamp"), make("span", "bt-quiet bt-under"));
   cells[5].append(make("span"), make("span", "bt-quiet bt-under"));
@@ -275,80 +265,11 @@ const page = (step) => () => {
   turn();
 };
 
-// -- one participant --------------------------------------------------------------------------
-const fact = (list, name, value) => {
-  if (!value) return;
-  list.append(make("dt", "", name), make("dd", "", value));
-};
-const item = (...texts) => {
-  const node = make("li");
-  texts.filter(Boolean).forEach((text, index) => node.append(make("span", index ? "bt-quiet bt-under" : "", text)));
-  return node;
-};
-const drawPerson = (person) => {
-  put(find("name"), person.site);
-  light(find("person-status"), person.tone, person.status);
-  const facts = make("dl");
-  fact(facts, "E-mail", person.email);
-  fact(facts, "Person", `${person.person || "?"} (${person.account})`);
-  fact(facts, "Organisation", person.organisation);
-  fact(facts, "Asked", moment(person.requested));
-  fact(facts, "Last change", `${moment(person.changed)}${person.decided_by ? `, by ${person.decided_by}` : ""}`);
-  fact(facts, "Reason", person.reason);
-  fact(facts, "Partition", person.partition === null ? "" : String(person.partition));
-  fact(facts, "Connection", [person.presence, person.last_seen && `seen ${moment(person.last_seen)}`].filter(Boolean).join(", "));
-  fact(facts, "Work", person.received + person.sent ? `${counted(person.rounds, "round")}, ${bytes(person.received)} received, ${bytes(person.sent)} sent` : "");
-  fact(facts, "Message", person.message);
-  fact(facts, "Their data", person.data);
-  find("facts").replaceChildren(...facts.children);
-  show(find("assign"), person.can.includes("approve"));
-  find("partition").max = person.partitions.total - 1;
-  find("partition").value = person.partitions.free ?? "";
-  find("note").value = person.note;
-  const report = person.report;
-  const checks = make("ul", "bt-list");
-  if (report) checks.append(...report.checks.map((check) => {
-    const node = make("li");
-    const lamp = make("span", "bt-lamp");
-    light(lamp, check.ok ? "good" : "bad", check.name);
-    node.append(lamp, make("span", "bt-quiet bt-under", check.sentence));
-    return node;
-  }));
-  find("report").replaceChildren(make("p", "bt-quiet", report ? `${report.good ? "All good" : "Something is wrong"}, told ${moment(report.at)}.` : "join.py has not told anything yet."), checks);
-  find("keys").replaceChildren(...person.keys.map((key) => item(key.fingerprint, `handed in ${moment(key.added)}${key.retired ? `, retired ${moment(key.retired)}` : ""}`, key.node && `node ${key.node}`)));
-  if (!person.keys.length) find("keys").append(item("No key was handed in yet."));
-  find("history").replaceChildren(...person.history.map((entry) => item(`${entry.who} ${entry.what}`, [moment(entry.at), entry.detail, entry.address && `from ${entry.address}`].filter(Boolean).join("  ·  "))));
-  if (!person.history.length) find("history").append(item("Nothing is written down yet."));
-};
-const openDrawer = async (id) => {
-  const person = await ask("person", { id });
-  if (!person) return;
-  if (person.error) return tell("bad", person.error);
-  open = id;
-  drawPerson(person);
-  show(find("person-said"), false);
-  if (!find("drawer").open) find("drawer").showModal();
-};
-find("drawer").addEventListener("close", () => (open = 0));
-find("drawer").addEventListener("click", (event) => event.target === find("drawer") && find("drawer").close());
-find("close").addEventListener("click", () => find("drawer").close());
-find("assign").addEventListener("submit", (event) => {
-  event.preventDefault();
-  trigger("decide", { what: "approve", ids: [open], partition: Number(find("partition").value) });
-});
-find("note-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  trigger("note", { id: open, text: find("note").value });
-});
-
 // -- what came of it --------------------------------------------------------------------------
 const tell = (tone, text, refused = []) => {
-  for (const [box, words] of [["said", "said-text"], ["person-said", "person-said"]]) {
-    find(box).dataset.tone = tone;
-    put(find(words), text);
-  }
+  find("said").dataset.tone = tone;
+  put(find("said-text"), text);
   show(find("said"), true);
-  show(find("person-said"), open !== 0);
   const names = new Map(shown.map((person) => [person.id, person.site]));
   const list = refused.length > 1 || (refused.length && text.includes("see below")) ? refused : [];
   find("refused").replaceChildren(...list.map((one) => make("li", "", `${chosen.get(one.id)?.site ?? names.get(one.id) ?? one.id}: ${one.text}`)));
@@ -360,7 +281,6 @@ watch("value", () => {
   find("save").disabled = true;
   enable(true);
   drawBulk();
-  if (open) ask("person", { id: open }).then((person) => person && !person.error && open && drawPerson(person));
   changed();
 });
 
