@@ -25,24 +25,9 @@ from blossomtune_gradio.flower.apps import (
     write_run_config,
 )
 from tests.flower_stack import APPS
+from tests.hostile_apps import CLIENT, PROJECT
 
-PROJECT = """
-[project]
-name = "small-app"
-version = "1.0.0"
-
-[tool.flwr.app]
-publisher = "tests"
-
-[tool.flwr.app.components]
-serverapp = "small.server_app:app"
-clientapp = "small.client_app:app"
-
-[tool.flwr.app.config]
-rounds = 3
-"""
 SERVER = 'from flwr.serverapp import ServerApp\nprint("run!")\napp = ServerApp()\n'
-CLIENT = 'from flwr.clientapp import ClientApp\napp = ClientApp()\nkey = "partition-id"\n'
 
 
 @pytest.fixture
