@@ -114,8 +114,8 @@ def test_a_waiting_run_can_be_read_and_stopped(control, waiting_run):
 
     parser = RoundParser()
     lines = control.log_now(waiting_run).text.splitlines()
-    waits = [event for line in lines for event in parser.feed(line)]
-    assert Waiting(0, 50) in waits
+    events = [event for line in lines for event in parser.feed(line)]
+    assert {event.required for event in events if isinstance(event, Waiting)} == {50}
 
     assert control.stop(waiting_run) is True
     wait_for(lambda: control.run(waiting_run).finished, seconds=30)
@@ -158,7 +158,11 @@ def test_a_stream_that_nobody_reads_any_more_is_left_alone(control, waiting_run)
 def test_many_threads_may_ask_at_once(control):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: (control.nodes(), control.runs(5)), range(40)))
-    assert all(answer == answers[0] for answer in answers)
+    # Heartbeats of other tests' sites may come in between, so only who and what is compared.
+    told = {
+        (tuple(n.node_id for n in nodes), tuple(r.run_id for r in runs)) for nodes, runs in answers
+    }
+    assert len(told) == 1
 
 
 def test_nothing_answers_at_a_free_port(flower_stack):
