@@ -153,18 +153,15 @@ class Application:
             self._tell(f"WARNING: {warning}")
         self.webhooks.open()
 
-    def close(self, leave_running: bool = False) -> None:
-        """End what was started here, or leave the child programs for the next start.
-
-        A second call does nothing.
-        """
+    def close(self) -> None:
+        """End what was started here; a second call does nothing."""
         if not self._lock.is_locked:
             return
         with ExitStack() as last:  # in reverse; what fails to end keeps nothing else from ending
             last.callback(self._lock.release)
             last.callback(self.database.close)
             last.callback(self.audit.close)
-            last.callback(self.federation.close, leave_running)
+            last.callback(self.federation.close)
             last.callback(self.sites.close)
             last.callback(self.webhooks.close)
             last.callback(self._runner.close)

@@ -167,6 +167,22 @@ class Crashable:
         """Names of the sites that Flower counts as online."""
         return {site["name"] for site in self.get("sites") if site["presence"] == "online"}
 
+    def sites(self) -> list[str]:
+        """Names of the sites that joined."""
+        return sorted(self.joined)
+
+    def memory(self) -> dict[int, dict[str, Any]]:
+        """All that is kept of each run: its row, points, timeline and log."""
+        return {
+            run["id"]: {
+                "run": run,
+                "metrics": self.get(f"runs/{run['id']}/metrics"),
+                "events": self.get(f"runs/{run['id']}/events"),
+                "log": self.log(f"run-{run['id']}"),
+            }
+            for run in self.get("runs", limit=500)["runs"]
+        }
+
     def start(self, name: str, **config: object) -> int:
         """Queue a run, by default five rounds that talk a lot; the run's number."""
         wanted = {

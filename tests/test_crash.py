@@ -1,7 +1,7 @@
 """kill -9 at moments of a seed: what ran goes on or its end is named, once, and the queue goes on.
 
-The first tests kill each program at least five times, several kinds within one run as a lost site
-takes Flower a minute; the last kill each kind twenty times, in a run each. `-m soak` runs them.
+Together the tests kill each program at least five times, several kinds within one run as a lost
+site takes Flower a minute; `-m soak` kills each kind twenty times, in a run each.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ from tests.live import PATH, live_settings
 from tests.people import ADMIN
 from tests.support import wait_for
 
-# Six minutes of killing beside other tests would bring `make test` over 25 minutes.
-pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
 
 
@@ -107,16 +106,20 @@ def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(fede
 
 def test_a_run_goes_on_whatever_is_killed_beside_its_servers_app(federation):
     dice = random.Random(1)
-    sites = dice.sample(sorted(federation.joined), 2)
-    kills = [(WEB, ""), (WEB, ""), *[(SUPERLINK, "")] * 4, *[(SUPERNODE, site) for site in sites]]
-    dice.shuffle(kills)
+    others = [(WEB, ""), (WEB, ""), *[(SUPERNODE, s) for s in dice.sample(federation.sites(), 2)]]
+    dice.shuffle(others)
+    # Never the SuperLink twice in a row: Flower gives a ServerApp up that is silent for a minute.
+    kills = [kill for other in others for kill in ((SUPERLINK, ""), other)]
     run = federation.start("survivor", client_sleep=2.0)
     wait_for(lambda: federation.run(run)["round"] >= 1, 180, every=0.2)
     for kind, site in kills:
         pause(dice.uniform(0, 3))
+        superlink = federation.recorded(SUPERLINK)
         dead = federation.kill(kind, site)
         if kind != SUPERNODE:  # that one takes a minute, in which others may die
             federation.until_recovered(kind, dead)
+        if kind == WEB:
+            assert federation.recorded(SUPERLINK) == superlink, "not adopted but started again"
     ended = federation.ended(run)
     if ended["status"] == "failed":  # busy: Flower gives a ServerApp up after a silent minute
         assert ended["cause_code"] == "superlink ended", ended
@@ -150,6 +153,8 @@ def test_a_killed_executor_ends_its_runs_by_name_and_the_queue_goes_on(federatio
 
 
 def test_after_a_power_cut_every_state_is_true_and_the_queue_goes_on(federation):
+    kept = federation.memory()
+    assert any(story["metrics"] for story in kept.values())
     run = federation.start("in the dark", client_sleep=2.0)
     wait_for(lambda: federation.run(run)["round"] >= 2, 180, every=0.2)
     behind = federation.start("behind it")
@@ -159,13 +164,24 @@ def test_after_a_power_cut_every_state_is_true_and_the_queue_goes_on(federation)
             process.kill()
     wait_for(lambda: not federation.leftovers(), 30)
     federation.serve()
-    for name in sorted(federation.joined):
+    for name in federation.sites():
         federation.join(name)
     first, second = federation.ended(run), federation.ended(behind)
     assert (first["status"], first["cause_code"]) == ("failed", ENDED), first
     assert "power cut" in " ".join(first["evidence"])
     assert second["status"] == "completed", second
     assert of_all(federation, [run, behind]) == []
+    assert {number: federation.memory()[number] for number in kept} == kept
+
+
+def test_after_an_orderly_end_everything_is_there_again(federation):
+    kept, sites = federation.memory(), federation.sites()
+    assert federation.end() == 0  # SIGTERM
+    assert federation.recorded(SUPERLINK) is federation.recorded(EXECUTOR) is None
+    federation.serve()
+    assert federation.memory() == kept
+    assert sorted(site["name"] for site in federation.get("sites")) == sites
+    wait_for(lambda: federation.online() == set(sites), 180)  # the SuperLink, too, came up again
 
 
 @pytest.mark.soak
@@ -179,7 +195,7 @@ def test_twenty_kills_of_one_kind(federation, kind):
         dice = random.Random(f"{kind} {seed}")
         run = federation.start(f"{kind} {seed}", client_sleep=1.0, min_nodes=1)
         pause(dice.uniform(0, 20))
-        site = dice.choice(sorted(federation.joined))
+        site = dice.choice(federation.sites())
         federation.until_recovered(kind, federation.kill(kind, site), site)
         ended = federation.ended(run)
         ends[f"{ended['status']} {ended['cause_code']}".strip()] += 1

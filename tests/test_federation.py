@@ -1,4 +1,4 @@
-"""SuperLink and executor: start, stop, adoption, and what is said when they cannot start."""
+"""SuperLink and executor: start, stop, and what is said when they cannot start."""
 
 import socket
 from pathlib import Path
@@ -11,7 +11,7 @@ from blossomtune_gradio.errors import NotAllowed, NotPossible, ProcessFailed, Se
 from blossomtune_gradio.processes import State
 from tests.live import PATH, live_settings
 from tests.people import ADMIN, person
-from tests.support import free_port, wait_for
+from tests.support import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -47,24 +47,6 @@ def test_only_an_admin_starts_and_stops(app, act):
         getattr(app.federation, act)(by=person("ada"))
 
 
-def test_after_a_crash_of_ours_the_superlink_is_adopted_with_its_pid(tmp_path):
-    first = Application(live_settings(tmp_path), PATH)
-    first.open()
-    first.federation.start(by=ADMIN)
-    pids = (first.federation.superlink.pid, first.federation.executor.pid)
-    first.close(leave_running=True)  # what a crash leaves behind
-
-    second = Application(live_settings(tmp_path), PATH)
-    second.open()
-    try:
-        wait_for(lambda: second.federation.running, 20)
-        assert (second.federation.superlink.pid, second.federation.executor.pid) == pids
-        assert second.federation.control.nodes() == []
-    finally:
-        second.close()
-    assert not any(is_alive(pid) for pid in pids)
-
-
 def test_after_an_orderly_end_the_wish_is_kept_and_the_superlink_comes_up_again(tmp_path):
     first = Application(live_settings(tmp_path), PATH)
     first.open()
@@ -81,15 +63,6 @@ def test_after_an_orderly_end_the_wish_is_kept_and_the_superlink_comes_up_again(
     third.open()
     assert third.federation.superlink.state is State.STOPPED
     third.close()
-
-
-def test_a_killed_superlink_is_started_again(app):
-    app.federation.start(by=ADMIN)
-    before = app.federation.superlink.pid
-    psutil.Process(before).kill()
-    wait_for(lambda: app.federation.superlink.pid not in (None, before), 20)
-    wait_for(lambda: app.federation.running, 40)
-    assert app.federation.control.nodes() == []
 
 
 def test_a_port_in_use_is_named_and_nothing_is_left(tmp_path):
@@ -145,11 +118,3 @@ def test_a_superlink_that_cannot_come_up_again_leaves_the_page_up_and_the_wish_k
         assert second.options.superlink_port() == port
         second.close()
     assert any("did not start" in line.text and str(port) in line.text for line in page.lines)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it still runs. Who adopts a program is not its parent and cannot reap it."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+_SPAN = re.compile(r"\b\d+ (s|min)\b")  # all that changes while the same thing goes on
+_SAID_AGAIN = 60.0  # seconds between two plain lines of which only the spans differ
+
 
 class DemoView:
     """Steps that are done, the one that is going on, and a table of rounds."""
@@ -21,6 +25,7 @@ class DemoView:
         self._began = time.monotonic()
         self._done: list[tuple[float, str, str]] = []
         self._doing = ""
+        self._said = ("", 0.0)  # the last plain line of what goes on, without spans, and when
         self._rounds: list[tuple[int, float | None, float | None]] = []
         self._live = Live(console=self._console, refresh_per_second=8, transient=False)
 
@@ -50,7 +55,7 @@ class DemoView:
         if what == self._doing:
             return
         self._doing = what
-        self._refresh(f"{what} …")
+        self._refresh(f"{what.rstrip('.')} …" if self._is_news(what) else "")
 
     def done(self, what: str, detail: str = "") -> None:
         """A step is finished."""
@@ -66,6 +71,14 @@ class DemoView:
     def say(self, sentence: str) -> None:
         """A last word below everything."""
         self._console.print(sentence, highlight=False, soft_wrap=True)
+
+    def _is_news(self, what: str) -> bool:
+        """Whether a plain line is worth it: not for each second that something lasts."""
+        plain, (said, at) = _SPAN.sub("", what), self._said
+        if plain == said and self.seconds < at + _SAID_AGAIN:
+            return False
+        self._said = (plain, self.seconds)
+        return True
 
     def _refresh(self, line: str = "") -> None:
         if self._console.is_terminal:

@@ -47,18 +47,18 @@ class FileFollower:
         self._thread = threading.Thread(target=self._follow, name=name, daemon=True)
         self._thread.start()
 
-    def stop(self, ended: bool = True) -> None:
-        """Copy what is there, then end. `ended`: no more will come, so a half line is a last one.
-
-        Does not raise; see `error`.
-        """
+    def stop(self) -> None:
+        """Copy what is there, a half line as the last one, then end. Never raises; see `error`."""
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
-        self._try(ended)
+        self._try(ended=True)
 
     def copy(self, ended: bool = False) -> None:
-        """Copy what is there now. Raises OSError; then nothing is lost, the next call goes on."""
+        """Copy what is there now. `ended`: no more will come, so a half line is a last one.
+
+        Raises OSError; then nothing is lost, the next call goes on.
+        """
         try:
             raw = self._raw.open("rb")
         except FileNotFoundError:

@@ -85,19 +85,18 @@ class FederationService:
             self._options.remember_superlink(self._port, SYSTEM, "still wanted: tried again later")
             self._logs.append("blossomtune", [f"ERROR: The SuperLink did not start: {error}"])
 
-    def close(self, leave_running: bool = False) -> None:
-        """End the programs (the wish stays), or leave them for the next start of ours."""
+    def close(self) -> None:
+        """End the programs; the wish stays, so the next start of ours brings them up again."""
         try:
-            if not leave_running:
-                with self._lock:
-                    if self._superlink.status.state is State.RUNNING:
-                        self._audit.note(SYSTEM, "superlink.pause", "process:superlink")
-                    self._end_programs()
-            self._superlink.close(leave_running)
-            self._executor.close(leave_running)
+            with self._lock:
+                if self._superlink.status.state is State.RUNNING:
+                    self._audit.note(SYSTEM, "superlink.pause", "process:superlink")
+                self._end_programs()
+            self._superlink.close()
+            self._executor.close()
         finally:
             for follower in self._followers:
-                follower.stop(ended=not leave_running)
+                follower.stop()
 
     # -- what an admin does ----------------------------------------------------------------
 
