@@ -18,10 +18,10 @@ from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
-from blossomtune_gradio.web.fleet import MIB, FleetGateway, fleet_app
+from blossomtune_gradio.web.fleet import MIB, TAKING_WORK, FleetGateway, fleet_app
 from blossomtune_gradio.web.pace import Pace
 from tests.fleet_door import Desk, Server
-from tests.flower_stack import FlowerStack, make_private_key
+from tests.flower_stack import APPS, FlowerStack, make_private_key
 from tests.support import free_port, wait_for
 
 FLEET = "/v1/fleet/pull-messages"
@@ -218,6 +218,50 @@ def test_a_supernode_with_an_unregistered_key_is_refused(tmp_path, stack, front)
     child = spawn_supernode(stack, front, "unknown", key)
     assert child.wait(60) == 1
     assert "[code: 2004]" in stack.log("unknown")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [path.decode() for path in TAKING_WORK])
+def test_a_run_that_is_stopped_while_a_site_gets_its_work_costs_the_next_run_nothing(
+    tmp_path, stack, path
+):
+    door = StopsJustBefore(path, stack)
+    with Server(door, stack.credentials) as front:
+        key = tmp_path / f"{path.rsplit('/')[-1]}.key"
+        node_id = stack.control.register(make_private_key(key).pem, key.stem)
+        child = spawn_supernode(stack, front, key.stem, key)
+        wait_for(lambda: stack.status(node_id) == "online", 60)
+        config = tmp_path / "run.toml"
+        config.write_text("num-server-rounds = 1\nmin-nodes = 1\nclient-sleep = 5.0\n")
+        first = stack.submit(APPS / "message_app", config)
+        assert stack.wait_for_end(first).sub_status == "stopped"
+        config.write_text("num-server-rounds = 1\nmin-nodes = 1\n")
+        second = stack.wait_for_end(stack.submit(APPS / "message_app", config), 60)
+        assert second.sub_status == "completed", stack.log(key.stem)
+        child.terminate()
+        child.wait(20)
+        stack.control.unregister(node_id)
+
+
+class StopsJustBefore:
+    """The listener for sites; before the first request to a path, the run of the day is stopped."""
+
+    def __init__(self, path: str, stack: FlowerStack) -> None:
+        self._path, self._stack, self._stopped = path, stack, False
+        gateway = FleetGateway(lambda: f"https://{stack.address}", stack.credentials.ca_cert)
+        self._app = fleet_app(gateway, Desk())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") == self._path and not self._stopped:
+            self._stopped = True
+            await asyncio.to_thread(self._stop)
+        await self._app(scope, receive, send)
+
+    def _stop(self) -> None:
+        control = self._stack.control
+        for fact in control.runs():
+            if not fact.finished:
+                control.stop(fact.run_id)
 
 
 def spawn_supernode(

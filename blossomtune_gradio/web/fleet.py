@@ -4,6 +4,7 @@ Of all paths of the SuperLink only `POST /v1/fleet/*` passes, streamed both ways
 decided behind us: the SuperLink checks each request's signature. We check form, size and pace.
 Surprise: we never answer 401, 403 or 429. A SuperNode takes 401 for "revoked" and ends itself,
 403 for "the run is over", and gives up on 429; 502, 503 and 504 it retries with back-off.
+One answer of the SuperLink is changed: its 403 on `TAKING_WORK` becomes 410.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ JOIN_PATH = "/api/v1/join"
 REPORT_PATH = f"{JOIN_PATH}/report"
 MAX_JOIN_BODY = {JOIN_PATH: 64 * 1024, REPORT_PATH: 256 * 1024}
 """Bytes of a body, by path."""
+TAKING_WORK = (b"/v1/fleet/pull-object", b"/v1/fleet/confirm-message-received")
+"""Where a SuperNode takes a message in. On 403 ("the run is over") flwr 1.41 drops the message but
+not its task: the reply that nobody asked for any more takes the place of the next run's, which then
+waits for ever. On any other refusal it clears up."""
 # Flower's paths are one plain word. Anything else (dots, escapes, doubled slashes) is a trick.
 _FLEET_PATH = re.compile(rb"/v1/fleet(/[A-Za-z0-9_-]+)+")
 _HOP_BY_HOP = frozenset(
@@ -106,7 +111,7 @@ class FleetGateway:
             received, reply = await self._send_body(
                 connection, receive, chunked, keep=_raw_path(scope) == _PUSH_PATH
             )
-            status, sent = await self._send_answer(connection, send)
+            status, sent = await self._send_answer(connection, send, _raw_path(scope))
             if self._traffic is not None and status < 300:
                 key = next((v for n, v in scope["headers"] if n == _KEY_HEADER), b"")
                 self._traffic.add(key, received, sent, reply)
@@ -142,10 +147,14 @@ class FleetGateway:
             connection.sent_all()
         return sent, kept if sent <= MAX_BODY else b""
 
-    async def _send_answer(self, connection: Connection, send: _Once) -> tuple[int, int]:
+    async def _send_answer(
+        self, connection: Connection, send: _Once, path: bytes
+    ) -> tuple[int, int]:
         """Status, and the number of bytes of the body."""
         async with asyncio.timeout(self._timeout):
             status, headers = await connection.head()
+        if status == 403 and path in TAKING_WORK:
+            status = 410
         await send.start(status, [h for h in headers if _is_for_client(h[0])])
         sent = 0
         while True:
