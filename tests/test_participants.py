@@ -187,6 +187,20 @@ def test_an_address_in_other_letters_is_the_same_address(participants):
         participants.request_access(BOB, "South", "ADA@Example.org")
 
 
+@pytest.mark.parametrize(("first", "second"), [("North", "north"), ("Ärzte", "ÄRZTE")])
+def test_a_site_name_in_other_capitals_is_the_same_name(participants, first, second):
+    participants.request_access(ADA, first, "ada@example.org")
+    with pytest.raises(NotPossible, match=f"The site name {first} is taken"):
+        participants.request_access(BOB, second, "bob@example.org")
+    participants.withdraw(ADA)
+    assert participants.request_access(BOB, second, "bob@example.org").site == second
+
+
+def test_a_mail_domain_of_a_clinics_own_network_is_taken(participants):
+    asked = participants.request_access(ADA, "North", "ada@Clinic.local")
+    assert asked.email == "ada@clinic.local"
+
+
 def test_a_revoked_site_loses_partition_and_key_and_may_ask_again(
     participants, outbox, database, changes
 ):
@@ -406,6 +420,17 @@ def test_the_limit_holds_for_requests_and_for_approvals(database, settings, opti
         ask(full, person("carl"))
     with pytest.raises(NotPossible, match="federation is full"):
         full.approve(full.mine(BOB).id, ADMIN)
+
+
+def test_requests_that_were_not_proven_in_time_fill_no_places(database, settings, options, outbox):
+    one = replace(settings, max_participants=1)
+    people = ParticipantService(database, one, options, outbox, lambda: None)
+    ask(people, BOB)
+    with pytest.raises(NotPossible, match="federation is full"):
+        ask(people, ADA)
+    with database.write() as session:
+        session.query(Participant).one().code_expires_at -= timedelta(minutes=16)
+    assert ask(people, ADA).status is Status.REQUESTED
 
 
 def test_admins_are_told_of_requests_and_withdrawals_and_people_of_decisions(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import email_validator
 from email_validator import EmailNotValidError, validate_email
 
 from blossomtune_gradio.errors import InvalidInput
@@ -19,6 +20,10 @@ SITE_LENGTH, LINE_LENGTH, TEXT_LENGTH, REASON_LENGTH = 64, 200, 2000, 500  # cha
 _EMAIL_LENGTH = 254
 _SITE = re.compile(r"[\w][\w .()&'/-]{0,63}")
 _LOOK_ALIKES = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
+# Many a hospital's own mail lives in an Active Directory domain like `clinic.local`. The library
+# refuses it as a name of mDNS; this list is its documented switch.
+if "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.remove("local")
 _TURNING = dict.fromkeys((0x061C, 0x200E, 0x200F), None)  # marks that turn the reading direction
 
 

@@ -35,6 +35,7 @@ from blossomtune_gradio.services.people.rows import (
     note,
     own_row,
     release_unproven,
+    require_free_name,
     require_room,
 )
 from blossomtune_gradio.settings import Settings
@@ -83,6 +84,7 @@ class ParticipantService:
         try:
             with self._database.write() as session:
                 release_unproven(session, user, site, email)
+                require_free_name(session, user, site)
                 row = session.scalar(select(Participant).where(Participant.user_id == user.id))
                 if row is None:
                     row = Participant(user_id=user.id, site=site, email=email)

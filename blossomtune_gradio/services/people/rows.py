@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
@@ -71,9 +71,14 @@ def lowest_free(session: Session, total: int) -> int:
 
 
 def require_room(session: Session, most: int, *statuses: Status) -> None:
-    """Raise NotPossible when `most` participants are in one of the states."""
+    """Raise NotPossible when `most` participants are in one of the states (none given: alive).
+
+    A request that was not proven in time takes no place, else strangers could fill them all.
+    """
     words = [status.value for status in statuses or LIVE]
-    counted = select(func.count(Participant.id)).where(Participant.status_word.in_(words))
+    counted = select(func.count(Participant.id)).where(
+        Participant.status_word.in_(words), not_(_too_late())
+    )
     if (session.scalar(counted) or 0) >= most:
         raise NotPossible("The federation is full. Ask the admin to make room.")
 
@@ -83,16 +88,41 @@ def release_unproven(session: Session, user: User, site: str, email: str) -> Non
 
     Otherwise whoever types a foreign address would lock its owner out for ever.
     """
-    held = select(Participant).where(
-        Participant.status_word == Status.REQUESTED.value,
-        (Participant.site == site) | (Participant.email == email),
-        Participant.user_id != user.id,
-        Participant.code_expires_at < now(),
-    )
-    for row in session.scalars(held).all():
+    unproven = select(Participant).where(Participant.user_id != user.id, _too_late())
+    held = [
+        row for row in session.scalars(unproven) if same_name(row.site, site) or row.email == email
+    ]
+    for row in held:
         row.move_to(Status.WITHDRAWN, by=SYSTEM.id, reason=_NOT_PROVEN, by_name=SYSTEM.name)
         row.code_hash, row.code_expires_at = "", None
         note(session, SYSTEM, "expire", row)
+
+
+def require_free_name(session: Session, user: User, site: str) -> None:
+    """Raise NotPossible when a living site of another person has the name in other capitals.
+
+    For the very same name there is a constraint; SQLite folds no letter beyond ASCII.
+    """
+    others = select(Participant.site).where(
+        Participant.status_word.in_([status.value for status in LIVE]),
+        Participant.user_id != user.id,
+    )
+    taken = next((name for name in session.scalars(others) if same_name(name, site)), None)
+    if taken is not None:
+        raise NotPossible(f"The site name {taken} is taken by another request. Choose another.")
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether people would take two names of sites for one."""
+    return one.casefold() == other.casefold()
+
+
+def _too_late() -> ColumnElement[bool]:
+    """Of a request that was not proven before its code expired."""
+    expires = Participant.code_expires_at
+    return and_(
+        Participant.status_word == Status.REQUESTED.value, expires.is_not(None), expires < now()
+    )
 
 
 def note(session: Session, by: User, verb: str, row: Participant, **after: object) -> None:
