@@ -67,15 +67,19 @@ def test_the_same_lines_are_said_again_after_something_else(book, logs):
     assert said(logs) == [COMMAND, "[ROUND 1/5]", COMMAND]
 
 
-def ended(book, *entries, details="No heartbeat received from the task"):
+def ended(book, *entries, details="No heartbeat received from the task", in_the_queue=False):
     """How a run ends of which Flower knows only what it says of a killed ServerApp."""
     with book.database.write() as session:
-        run = Run(id=1, name="one", app="a", config={}, partitions=1, created_by="x")
-        session.add(run)
+        session.add(Run(id=1, name="one", app="a", config={}, partitions=1, created_by="x"))
+    if not in_the_queue:
+        assert book.submitted(1)
+    with book.database.write() as session:
         for action, by, name in entries:
             target = "process:superlink"
             after = {"reason": "it was killed"}
             record(session, by, action, target, target_name=name, after=after)
+    if in_the_queue:
+        assert book.submitted(1)
     incidents = book.incidents(book.get(1))
     fact = replace(SILENT, details=details)
     return judged(fact, Tally(), StopWish(), lambda _: None, incidents=incidents)
@@ -104,6 +108,11 @@ def test_a_servers_app_that_fell_silent_is_explained_by_what_ended_beside_it(
 def test_the_executor_is_named_even_if_the_superlink_ended_after_it(book):
     ends = [("process.exit", SYSTEM, name) for name in ("executor", "superlink")]
     assert ended(book, *ends).code == "executor ended"
+
+
+def test_what_ended_while_a_run_was_in_the_queue_is_not_blamed_for_its_end(book):
+    end = ("process.exit", SYSTEM, "superlink")
+    assert ended(book, end, in_the_queue=True).code == "server-killed"
 
 
 def test_a_servers_app_that_was_told_to_end_with_its_executor_is_explained_too(book):

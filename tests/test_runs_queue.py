@@ -9,10 +9,12 @@ from blossomtune_gradio.errors import InvalidFields, NotPossible
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.runs.limits import GO_ON, RunLimits
 from blossomtune_gradio.services.runs.verdict import Cause
+from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import RunStatus
 from tests.live import LiveFederation
-from tests.people import ADMIN
+from tests.people import ADMIN, approved
 from tests.support import wait_for
+from tests.test_kits import token_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LONG = 400  # seconds a busy machine may take
@@ -135,6 +137,25 @@ def test_a_run_that_needs_more_sites_names_the_missing_and_holds_nobody_up(feder
     assert kinds(federation, held) == ["queued", "waiting"]
     stopped = runs.stop(held.id, ADMIN)
     assert (stopped.status, stopped.cause_code) == (RunStatus.STOPPED, Cause.CANCELLED)
+
+
+def test_a_missing_site_whose_clock_is_wrong_is_named_with_that(federation):
+    app = federation.app
+    east = approved(app.participants, app.outbox, "east")
+    clock = {"name": "clock", "state": "FAIL", "sentence": "The clock is 400 s behind."}
+    fine = {"name": "flwr", "state": "PASS", "sentence": "1.41.0"}
+    report = Report.model_validate({"good": False, "checks": [fine, clock]})
+    app.site_reports.take(token_of(app.kits.make(east.id, by=ADMIN)), report)
+    held = deploy(federation, "numpy_app", "needs east", RunLimits(min_sites=3))
+
+    def card():
+        return app.runs.wait(app.runs.get(held.id, ADMIN), ADMIN)
+
+    wait_for(lambda: card() and card().code == "sites", 5)
+    assert f"Missing: {east.site} (never seen, its check failed: clock)." in card().sentence
+    assert card().sites[0]["what"] == "kit not used yet, its check failed: clock"
+    app.runs.stop(held.id, ADMIN)
+    app.participants.revoke(east.id, ADMIN)
 
 
 def test_the_quorum_deadline_ends_a_run_that_waits_in_flower(federation):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.identity import SYSTEM
@@ -19,7 +19,7 @@ from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.verdict import Incident, StopWish, Verdict
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import AuditEntry, Run, RunStatus, now
+from blossomtune_gradio.store.models import AuditEntry, Run, RunEvent, RunStatus, now
 
 _ENDS = ("process.exit", "superlink.pause", "superlink.stop")
 ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
@@ -45,14 +45,14 @@ class RunBook:
         return self._in(*ACTIVE)
 
     def incidents(self, run: Run) -> list[Incident]:
-        """Which programs of ours ended since the run began, oldest first."""
-        query = (
-            select(AuditEntry)
-            .where(AuditEntry.action.in_(_ENDS), AuditEntry.at >= run.created_at)
-            .order_by(AuditEntry.id)
+        """Which programs of ours ended since the run got its slot, oldest first."""
+        got = select(func.max(RunEvent.at)).where(
+            RunEvent.run_id == run.id, RunEvent.kind == "submitted"
         )
+        query = select(AuditEntry).where(AuditEntry.action.in_(_ENDS)).order_by(AuditEntry.id)
         with self.database.read() as session:
-            entries = list(session.scalars(query))
+            began = session.scalar(got) or run.created_at
+            entries = list(session.scalars(query.where(AuditEntry.at >= began)))
         return [incident for e in entries if (incident := _incident(e)) is not None]
 
     @contextmanager

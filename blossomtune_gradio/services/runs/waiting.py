@@ -131,14 +131,20 @@ def _quorum(run: Run) -> tuple[datetime | None, str]:
 
 def _absent(site: Site) -> dict[str, Any]:
     what = _PRESENCE.get(site.presence, site.presence)
-    return {"name": site.name, "what": what, "seen": _iso(site.last_seen)}
+    return {"name": site.name, "what": what + _failed(site), "seen": _iso(site.last_seen)}
 
 
 def _seen(site: Site) -> str:
     if site.last_seen is None:
-        return "never seen"
+        return f"never seen{_failed(site)}"
     minutes = int((now() - site.last_seen).total_seconds() // 60)
-    return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
+    seen = f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
+    return seen + _failed(site)
+
+
+def _failed(site: Site) -> str:
+    """What keeps a site from coming, as far as its own `join.py` told."""
+    return f", its check failed: {', '.join(site.failed)}" if site.failed else ""
 
 
 def _span(moment: datetime | None) -> str:

@@ -121,6 +121,11 @@ class SiteReports:
         return found
 
 
+def failed_checks(report: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the checks that failed, of a kept report: ("clock",)."""
+    return tuple(check["name"] for check in report.get("checks", ()) if not check["ok"])
+
+
 def _require_right(session: Session, row: Participant, fingerprint: str) -> None:
     """A token is good as long as it can be used, and later together with the key it brought in."""
     known = session.get(NodeKey, fingerprint) if fingerprint else None

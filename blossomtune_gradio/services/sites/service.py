@@ -21,9 +21,10 @@ from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.sites.reconciler import Drift, Reconciler
 from blossomtune_gradio.services.sites.records import OnLost, SiteRecords
+from blossomtune_gradio.services.sites.reports import failed_checks
 from blossomtune_gradio.services.sites.traffic import Traffic
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
+from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, SiteReport, now
 
 _EVERY = 2.0  # seconds between two looks at Flower
 _SEEN_AWAY = timedelta(seconds=5)  # a ServerApp asks for answers every 3 s
@@ -40,6 +41,7 @@ class Site:
     presence: str  # see `presence`
     last_seen: datetime | None
     user_id: str = ""  # whose it is
+    failed: tuple[str, ...] = ()  # names of the checks that failed when `join.py` last started
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,15 @@ class SiteService:
                 Participant.user_id,
                 NodeKey.node_id,
                 NodeKey.seen_at,
+                SiteReport.report,
             )
             .outerjoin(
                 NodeKey,
                 (NodeKey.participant_id == Participant.id) & NodeKey.retired_at.is_(None),
+            )
+            .outerjoin(
+                SiteReport,
+                (SiteReport.participant_id == Participant.id) & SiteReport.good.is_(False),
             )
             .where(Participant.status_word == ParticipantStatus.APPROVED.value)
             .order_by(Participant.partition_id)
@@ -141,15 +148,16 @@ class SiteService:
         with self._database.read() as session:
             return [
                 Site(
-                    participant_id=number,
-                    name=name,
-                    partition_id=partition or 0,
-                    node_id=node_id or "",
-                    presence=look.presence(node_id is not None, node_id or ""),
-                    last_seen=look.last_seen(node_id or "") or seen_at,
-                    user_id=user_id,
+                    participant_id=row.id,
+                    name=row.site,
+                    partition_id=row.partition_id or 0,
+                    node_id=row.node_id or "",
+                    presence=look.presence(row.node_id is not None, row.node_id or ""),
+                    last_seen=look.last_seen(row.node_id or "") or row.seen_at,
+                    user_id=row.user_id,
+                    failed=failed_checks(row.report or {}),
                 )
-                for number, name, partition, user_id, node_id, seen_at in session.execute(query)
+                for row in session.execute(query)
             ]
 
     def rest_of_session(self, node_id: str | None) -> float:
