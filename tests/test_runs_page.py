@@ -4,6 +4,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import RunStatus
 from tests.browser import watched_page
 from tests.live import LiveFederation
@@ -78,6 +79,18 @@ def test_a_double_click_is_one_run_that_waits_with_a_card_and_can_be_cancelled(p
     expect(row.locator(".bt-callout")).to_contain_text("Needs 3 sites, 2 online")
     expect(row).to_contain_text("the run is stopped")
     assert names(federation).count("clicked twice") == 1
+    up, down = (
+        row.get_by_role("button", name=f"Move clicked twice {way}") for way in ("up", "down")
+    )
+    expect(up.or_(down)).to_have_count(0)  # it is alone
+    behind = federation.app.runs.start(
+        "numpy_app", ADMIN, name="behind it", limits=RunLimits(min_sites=3)
+    )
+    down.click(timeout=20 * SECOND)
+    expect(row).to_contain_text("queued, place 2", timeout=20 * SECOND)
+    expect(up).to_be_visible()
+    expect(down).to_be_hidden()
+    federation.app.runs.stop(behind.id, ADMIN)
     row.get_by_role("button", name="Stop clicked twice").click()
     ended = page.locator("#runs tbody tr").filter(has_text="clicked twice")
     expect(ended).to_contain_text("stopped", timeout=20 * SECOND)

@@ -3,6 +3,7 @@ const {
   sayAnswer, drawWait,
 } = blossom(element, server);
 let now = null;
+let waiting = 0; // runs in the queue
 const act = async (button, what, asked) => {
   button.disabled = true;
   sayAnswer(await ask(what, asked));
@@ -32,13 +33,13 @@ const create = (run) => {
 const fill = (row, run) => {
   const [head, wait] = row.children;
   const [lamp, title, buttons] = head.children;
-  light(lamp, run.tone, run.place ? `queued, ${run.place}.` : run.stopping ? "stopping" : run.status);
+  light(lamp, run.tone, run.place ? `queued, place ${run.place}` : run.stopping ? "stopping" : run.status);
   const rounds = run.rounds && run.round ? `round ${run.round} of ${run.rounds}` : run.round ? `round ${run.round}` : "";
   const since = run.started ? `for ${span(seconds(run.started, now))}` : `deployed ${ago(run.created, now)}`;
   put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, since].filter(Boolean).join("  ·  "));
   const [up, down, stop] = buttons.children;
   show(up, run.place > 1);
-  show(down, run.place > 0);
+  show(down, run.place > 0 && run.place < waiting);
   put(stop, run.place ? "Cancel" : run.stopping ? "Stopping…" : "Stop");
   if (run.stopping) stop.disabled = true;
   drawWait(wait, run.wait, now);
@@ -47,9 +48,9 @@ const turn = poll(async () => {
   const answer = await ask("queue");
   if (!answer?.rows) return;
   now = answer.now;
+  waiting = answer.rows.filter((run) => run.place).length;
   each(find("rows"), answer.rows, (run) => run.id, create, fill);
   show(find("empty"), answer.rows.length === 0);
-  const waiting = answer.rows.filter((run) => run.place).length;
   put(find("about"), answer.rows.length ? `${answer.rows.length - waiting} running, ${waiting} waiting  ·  ${answer.slots === 1 ? "one" : answer.slots} at a time` : "");
 }, 2000);
 document.addEventListener("blossom:changed", turn);
