@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from starlette.types import Receive, Scope, Send
@@ -238,9 +239,23 @@ def test_a_run_that_is_stopped_while_a_site_gets_its_work_costs_the_next_run_not
         config.write_text("num-server-rounds = 1\nmin-nodes = 1\n")
         second = stack.wait_for_end(stack.submit(APPS / "message_app", config), 60)
         assert second.sub_status == "completed", stack.log(key.stem)
+        wait_for(lambda: client_apps(child) == [], 30)  # none waits for what never comes
         child.terminate()
         child.wait(20)
         stack.control.unregister(node_id)
+
+
+def client_apps(supernode: subprocess.Popen[bytes]) -> list[str]:
+    """Command lines of what trains below a SuperNode."""
+    below = psutil.Process(supernode.pid).children(recursive=True)
+    return [" ".join(line) for line in map(command_line, below) if "flwr-clientapp" in str(line)]
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
 
 
 class StopsJustBefore:

@@ -12,7 +12,7 @@ from blossomtune_gradio.services.runs.verdict import Cause
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import RunStatus
 from tests.live import LiveFederation
-from tests.people import ADMIN, approved
+from tests.people import ADMIN, approved, person
 from tests.support import wait_for
 from tests.test_kits import token_of
 
@@ -152,8 +152,11 @@ def test_a_missing_site_whose_clock_is_wrong_is_named_with_that(federation):
         return app.runs.wait(app.runs.get(held.id, ADMIN), ADMIN)
 
     wait_for(lambda: card() and card().code == "sites", 5)
-    assert f"Missing: {east.site} (never seen, its check failed: clock)." in card().sentence
-    assert card().sites[0]["what"] == "kit not used yet, its check failed: clock"
+    assert f"Missing: {east.site} (never seen)." in card().sentence  # it is kept, and read by all
+    row = {"name": east.site, "what": "kit not used yet", "seen": None}
+    assert card().sites == ({**row, "failed": "clock"},)
+    others = app.runs.wait(app.runs.get(held.id, ADMIN), person("ada"))
+    assert others.sites == ({**row, "failed": ""},)
     app.runs.stop(held.id, ADMIN)
     app.participants.revoke(east.id, ADMIN)
 

@@ -152,7 +152,8 @@ class RunService:
     def wait(self, run: Run, by: User) -> Wait | None:
         """The card that says what a run waits for, or None."""
         require(by, Role.PARTICIPANT, "see runs")
-        return self._runner.wait_of(run)
+        wait = self._runner.wait_of(run)
+        return wait.without_checks() if wait and by.role < Role.ADMIN else wait
 
     def why(self, run: Run, by: User) -> str:
         """What the run waits for, how it ended, or "" while all is well."""

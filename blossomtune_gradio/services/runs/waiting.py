@@ -7,7 +7,7 @@ where there is one, the deadline and what happens then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,9 +32,13 @@ class Wait:
     code: str
     sentence: str
     short: str = ""  # the sentence without the names, for beside the sites
-    sites: tuple[dict[str, Any], ...] = ()  # name, what, seen (ISO or None)
+    sites: tuple[dict[str, Any], ...] = ()  # name, what, seen (ISO or None), failed (checks)
     deadline: datetime | None = None
     then: str = ""  # what happens at the deadline
+
+    def without_checks(self) -> Wait:
+        """For everybody but admins: only to them a site tells what its checks found."""
+        return replace(self, sites=tuple({**site, "failed": ""} for site in self.sites))
 
     def to_json(self) -> dict[str, Any]:
         """For the page."""
@@ -131,20 +135,15 @@ def _quorum(run: Run) -> tuple[datetime | None, str]:
 
 def _absent(site: Site) -> dict[str, Any]:
     what = _PRESENCE.get(site.presence, site.presence)
-    return {"name": site.name, "what": what + _failed(site), "seen": _iso(site.last_seen)}
+    failed = ", ".join(site.failed)
+    return {"name": site.name, "what": what, "seen": _iso(site.last_seen), "failed": failed}
 
 
 def _seen(site: Site) -> str:
     if site.last_seen is None:
-        return f"never seen{_failed(site)}"
+        return "never seen"
     minutes = int((now() - site.last_seen).total_seconds() // 60)
-    seen = f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
-    return seen + _failed(site)
-
-
-def _failed(site: Site) -> str:
-    """What keeps a site from coming, as far as its own `join.py` told."""
-    return f", its check failed: {', '.join(site.failed)}" if site.failed else ""
+    return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
 
 
 def _span(moment: datetime | None) -> str:

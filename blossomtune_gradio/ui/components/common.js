@@ -207,7 +207,7 @@ window.blossom = (element, server) => {
       return row;
     }, (row, site) => {
       put(row.children[0], site.name);
-      light(row.children[1], "bad", site.what);
+      light(row.children[1], "bad", site.failed ? `${site.what}, its check failed: ${site.failed}` : site.what);
       const word = wait.code === "answers" ? "asked" : "last seen";
       put(row.children[2], site.seen ? `${word} ${ago(site.seen, now)}` : "");
     });
