@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
-from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit.trail import AuditLog
@@ -43,6 +42,7 @@ from blossomtune_gradio.services.runs.presets import PresetService
 from blossomtune_gradio.services.runs.runner import Runner
 from blossomtune_gradio.services.runs.service import RunService
 from blossomtune_gradio.services.runs.tools import Tools
+from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.kits import KitService
 from blossomtune_gradio.services.sites.reports import SiteReports
 from blossomtune_gradio.services.sites.service import SiteService
@@ -110,6 +110,7 @@ class Application:
         )
         self.alerts = AlertService(self.database, self.outbox, self.webhooks)
         self.traffic = Traffic()
+        self.handover = Handover(self.federation.box, self._tell)
         self.sites = SiteService(
             self.database,
             self.federation,
@@ -195,7 +196,7 @@ class Application:
             metrics=self.metrics,
             logs=self.logs,
             sites=self.sites,
-            box=MessageBox(self.federation.home / "superlink.db"),
+            box=self.federation.box,
             environment=environment,
             folder=self.settings.data_dir / "runs",
             records=self.settings.data_dir / "processes",

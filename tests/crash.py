@@ -29,6 +29,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.facts import RunFact
+from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import read_level
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.runs.submission import CUT_OFF
@@ -199,10 +200,31 @@ class Crashable:
         found: dict[str, Any] = self.get(f"runs/{number}")
         return found
 
-    def ended(self, number: int, seconds: float = 400) -> dict[str, Any]:
-        """The run once it is over."""
-        wait_for(lambda: self.run(number)["ended"], seconds, every=0.3)
+    def ended(self, number: int, seconds: float = 600) -> dict[str, Any]:
+        """The run once it is over. Flower may wait three minutes for a site that died answering."""
+        try:
+            wait_for(lambda: self.run(number)["ended"], seconds, every=0.3)
+        except AssertionError as error:
+            raise AssertionError(f"Not over after {seconds:g} s.\n{self.scene(number)}") from error
         return self.run(number)
+
+    def scene(self, number: int) -> str:
+        """Everything that could tell why a run does not end."""
+        run = self.run(number)
+        messages = MessageBox(self.data / "flower" / "superlink.db").of_run(
+            int(run["flower_run_id"] or 0)
+        )
+        logs = {name: self.log(name)[-30:] for name in (f"run-{number}", "blossomtune", SUPERLINK)}
+        for name in self.joined:
+            text = (self.folder / "sites" / name / "join.out").read_text(errors="replace")
+            logs[name] = text.splitlines()[-30:]
+        told = "\n".join(f"--- {name}\n" + "\n".join(lines) for name, lines in logs.items())
+        return f"{run}\nonline: {self.online()}\n{messages}\n{told}"
+
+    def servers_app(self) -> psutil.Process:
+        """The one ServerApp that runs."""
+        (found,) = [p for p in self.leftovers() if any("flwr-serverapp" in w for w in p.cmdline())]
+        return found
 
     def log(self, source: str) -> list[str]:
         """All lines of one log."""

@@ -55,6 +55,7 @@ class FlowerStack:
     def __init__(self, folder: Path, *, poll: float = 0.2) -> None:
         """`poll`: seconds between two looks of the executors for work; Flower's own is 1."""
         self.folder = folder
+        self.database = folder / "superlink.db"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.credentials = ensure_server_credentials(folder / "certificates", [])
@@ -83,8 +84,7 @@ class FlowerStack:
 
     def start_superlink(self) -> subprocess.Popen[bytes]:
         """Start it (again, with the same port and database) and wait until it answers."""
-        database = self.folder / "superlink.db"
-        argv = superlink_argv(self.port, self.credentials, database, self._secret)
+        argv = superlink_argv(self.port, self.credentials, self.database, self._secret)
         child = self.spawn("superlink", argv)
         wait_for(lambda: self.control.healthy() or child.poll() is not None, seconds=60)
         assert child.poll() is None, self.log("superlink")
@@ -108,13 +108,16 @@ class FlowerStack:
         return site
 
     def start_supernode(
-        self, name: str, private: Path, partition_id: int, partitions: int
+        self, name: str, private: Path, partition_id: int, partitions: int, *, door: str = ""
     ) -> subprocess.Popen[bytes]:
-        """A SuperNode with this key file, whether registered or not."""
+        """A SuperNode with this key file, whether registered or not.
+
+        `door`: host:port of what stands before the SuperLink, if it shall go there.
+        """
         argv = [
             str(Path(sys.executable).parent / "flower-supernode"),
             *("--root-certificates", str(self.credentials.ca_cert)),
-            *("--superlink", self.address),
+            *("--superlink", door or self.address),
             *("--auth-supernode-private-key", str(private)),
             *("--port", str(free_port())),
             *("--node-config", f"partition-id={partition_id} num-partitions={partitions}"),

@@ -7,10 +7,11 @@ site takes Flower a minute; `-m soak` kills each kind twenty times, in a run eac
 from __future__ import annotations
 
 import random
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -107,6 +108,34 @@ def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(fede
     log = federation.log(f"run-{lost}")
     assert any("answer of flwr run was lost" in line for line in log), log[:20]
     assert of_all(federation, [repeated, lost]) == []
+
+
+def test_answers_that_a_dying_superlink_took_out_reach_the_servers_app(federation):
+    """It marks them as sent, deletes them, sends them. No kill -9 of ours would hit that moment."""
+    run = federation.start("taken out", num_server_rounds=2, client_sleep=1.0, min_nodes=3)
+    wait_for(lambda: federation.run(run)["round"] >= 1, 180, every=0.1)
+    with held(federation.servers_app()), closing(flowers_database(federation)) as database:
+        wait_for(lambda: len(list(database.execute("SELECT * FROM message_res"))) == 3, 60)
+        database.execute("UPDATE message_res SET delivered_at = '2026-01-01T00:00:00+00:00'")
+        database.commit()
+        federation.until_recovered(SUPERLINK, federation.kill(SUPERLINK))
+    ended = federation.ended(run)
+    assert (ended["status"], ended["cause_code"]) == ("completed", ""), ended
+    assert any("3 answer(s)" in line for line in federation.log("blossomtune"))
+
+
+def flowers_database(federation: Crashable) -> sqlite3.Connection:
+    return sqlite3.connect(federation.data / "flower" / "superlink.db", timeout=10)
+
+
+@contextmanager
+def held(process: psutil.Process) -> Iterator[None]:
+    """It does nothing for a while, and notices nothing of that."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def test_a_run_goes_on_whatever_is_killed_beside_its_servers_app(federation):

@@ -208,7 +208,7 @@ def test_a_fleet_request_is_answered_by_the_superlink_itself(stack, front):
 def test_a_supernode_joins_through_the_gateway(tmp_path, stack, front):
     key = tmp_path / "known.key"
     node_id = stack.control.register(make_private_key(key).pem, "known")
-    child = spawn_supernode(stack, front, "known", key)
+    child = stack.start_supernode("known", key, 0, 1, door=front.address)
     wait_for(lambda: stack.status(node_id) == "online" or child.poll() is not None, 60)
     assert stack.status(node_id) == "online", stack.log("known")
 
@@ -216,7 +216,7 @@ def test_a_supernode_joins_through_the_gateway(tmp_path, stack, front):
 def test_a_supernode_with_an_unregistered_key_is_refused(tmp_path, stack, front):
     key = tmp_path / "unknown.key"
     make_private_key(key)
-    child = spawn_supernode(stack, front, "unknown", key)
+    child = stack.start_supernode("unknown", key, 0, 1, door=front.address)
     assert child.wait(60) == 1
     assert "[code: 2004]" in stack.log("unknown")
 
@@ -230,7 +230,7 @@ def test_a_run_that_is_stopped_while_a_site_gets_its_work_costs_the_next_run_not
     with Server(door, stack.credentials) as front:
         key = tmp_path / f"{path.rsplit('/')[-1]}.key"
         node_id = stack.control.register(make_private_key(key).pem, key.stem)
-        child = spawn_supernode(stack, front, key.stem, key)
+        child = stack.start_supernode(key.stem, key, 0, 1, door=front.address)
         wait_for(lambda: stack.status(node_id) == "online", 60)
         config = tmp_path / "run.toml"
         config.write_text("num-server-rounds = 1\nmin-nodes = 1\nclient-sleep = 5.0\n")
@@ -277,16 +277,6 @@ class StopsJustBefore:
         for fact in control.runs():
             if not fact.finished:
                 control.stop(fact.run_id)
-
-
-def spawn_supernode(
-    stack: FlowerStack, front: Server, name: str, key: Path
-) -> subprocess.Popen[bytes]:
-    behind, stack.address = stack.address, front.address
-    try:
-        return stack.start_supernode(name, key, 0, 1)
-    finally:
-        stack.address = behind
 
 
 def test_seventeen_megabytes_pass_unchanged_both_ways(way):

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_ssh_private_key,
+)
 from flwr.proto.node_pb2 import NodeInfo
 
 from blossomtune_gradio.flower.facts import Node, node_fact
@@ -248,6 +255,28 @@ def test_the_owner_of_a_site_that_went_away_is_mailed(federation):
 def _lost(federation: LiveFederation) -> list[str]:
     with federation.app.database.read() as session:
         return [mail.recipient for mail in session.query(Mail).where(Mail.kind == "site_lost")]
+
+
+@pytest.mark.slow
+def test_a_site_that_asks_while_the_superlink_is_away_is_told_to_ask_again(federation):
+    """Nobody knows then how long Flower counts its last session."""
+    app, home = federation.app, federation.folder / "sites" / "West"
+    kit = tomllib.loads((home / "site.toml").read_text())
+    key = load_ssh_private_key((home / "site.key").read_bytes(), None).public_key()
+    asked = {
+        "token": kit["token"],
+        "public_key": key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+    }
+
+    def answer() -> tuple[bool, float]:
+        told = httpx.post(f"{federation.server.url}/api/v1/join", json=asked).json()
+        return told["registered"], told["wait_seconds"]
+
+    wait_for(lambda: answer() == (True, 0.0), 30)
+    app.federation.stop(by=ADMIN)
+    assert answer() == (False, 0.0)
+    app.federation.start(by=ADMIN)
+    assert answer() == (True, 0.0)
 
 
 def test_a_node_that_is_back_was_still_away_in_between():

@@ -1,22 +1,28 @@
-"""Which sites have been asked and which have answered, read from the SuperLink's own database.
+"""Which sites have been asked and which have answered, as the SuperLink's own database has it.
 
 Flower's APIs tell no such thing, and without it nobody can say whom a round waits for. The file is
 opened read-only for each look and nothing is kept. Limit: a question and its answer stay there only
 until the ServerApp has fetched the answer (about 3 s), so look every two seconds. Surprises: node
 ids are stored as signed numbers; and where there is no such file, or a later Flower keeps it
-otherwise, the answer is *nothing known*, never an error.
+otherwise, the answer of a look is *nothing known*, never an error.
+
+Two marks are also taken back: that a question, or an answer, was fetched. Flower 1.41 sets them
+before it sends, and repeats nothing, so what breaks in between would never be asked for again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flwr.proto.error_pb2 import Error
 from google.protobuf.message import DecodeError
+
+from blossomtune_gradio.errors import FlowerError
 
 _SIGNED, _ALL = 2**63, 2**64
 _QUERY = """
@@ -25,6 +31,16 @@ SELECT i.message_id, i.dst_node_id, i.message_type, i.created_at, i.delivered_at
 FROM message_ins i LEFT JOIN message_res r ON r.reply_to_message_id = i.message_id
 WHERE i.run_id = ?
 """
+_OPEN = """
+SELECT i.message_id, i.run_id, n.name
+FROM message_ins i
+JOIN node n ON n.node_id = i.dst_node_id
+JOIN run ON run.run_id = i.run_id
+JOIN task ON task.task_id = run.primary_task_id
+WHERE n.public_key = ? AND i.delivered_at <> '' AND task.finished_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM message_res r WHERE r.reply_to_message_id = i.message_id)
+"""
+_WRITE_SECONDS = 2.0  # to wait for the SuperLink's own writing
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,15 @@ class SiteMessage:
     answered: bool
     error: str | None
     """The reason in an answer that is an error."""
+
+
+@dataclass(frozen=True)
+class OpenMessage:
+    """A question that a site has taken and not answered."""
+
+    message_id: str
+    run_id: int
+    site: str
 
 
 class MessageBox:
@@ -60,6 +85,54 @@ class MessageBox:
                 return [_message(row) for row in connection.execute(_QUERY, (signed,))]
         except sqlite3.Error:
             return []
+
+    def taken_by(self, public_key: bytes) -> list[OpenMessage]:
+        """What the owner of this key (PEM) has taken and not answered, of runs that go on.
+
+        Raises:
+            FlowerError: the database cannot be used; so do the three below.
+        """
+        with self._open() as connection:
+            rows = connection.execute(_OPEN, (public_key,)).fetchall()
+        return [OpenMessage(message, run % _ALL, site or "") for message, run, site in rows]
+
+    def hand_out_again(self, message_ids: Iterable[str]) -> None:
+        """Let their sites have these questions once more.
+
+        Where a site had the whole content, Flower has deleted it: the ServerApp is told then that
+        the message is unavailable.
+        """
+        self._change("UPDATE message_ins SET delivered_at = '' WHERE message_id = ?", message_ids)
+
+    def withdraw(self, message_ids: Iterable[str]) -> None:
+        """Take these questions back; the ServerApp is told that they are unavailable."""
+        self._change("DELETE FROM message_ins WHERE message_id = ?", message_ids)
+
+    def offer_answers_again(self) -> int:
+        """Let ServerApps have the answers that a SuperLink took out just before it died; how many.
+
+        One that lives deletes an answer at once, and then it is not here any more.
+        """
+        with self._open() as connection:
+            return connection.execute(
+                "UPDATE message_res SET delivered_at = '' WHERE delivered_at <> ''"
+            ).rowcount
+
+    def _change(self, statement: str, message_ids: Iterable[str]) -> None:
+        with self._open() as connection:
+            connection.executemany(statement, [(message,) for message in message_ids])
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        address = f"{self._database.resolve().as_uri()}?mode=rw"
+        try:
+            with (
+                closing(sqlite3.connect(address, uri=True, timeout=_WRITE_SECONDS)) as connection,
+                connection,
+            ):
+                yield connection
+        except sqlite3.Error as error:
+            raise FlowerError(f"The SuperLink's database cannot be used ({error}).") from error
 
 
 def _message(row: tuple[str, int, str, float, str, str | None, bytes | None]) -> SiteMessage:

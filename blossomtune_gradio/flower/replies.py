@@ -10,6 +10,7 @@ from __future__ import annotations
 from flwr.proto.fleet_pb2 import PushMessagesRequest
 from google.protobuf.message import DecodeError
 
+PULL_PATH = "/v1/fleet/pull-messages"
 PUSH_PATH = "/v1/fleet/push-messages"
 KEY_HEADER = "flwr-public-key"  # base64 of the PEM public key; the SuperLink checks who signed
 

@@ -12,10 +12,17 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 
-from blossomtune_gradio.errors import BlossomError, FlowerUnreachable, NotPossible, ProcessFailed
+from blossomtune_gradio.errors import (
+    BlossomError,
+    FlowerError,
+    FlowerUnreachable,
+    NotPossible,
+    ProcessFailed,
+)
 from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.flower.diagnosis import program_cause
+from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.flower.noise import is_noise
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
@@ -52,6 +59,7 @@ class FederationService:
         self._on_change = on_change
         self._programs = FlowerPrograms(settings, credentials, environment)
         self.home = self._programs.home
+        self.box = MessageBox(self._programs.database)
         self._records = settings.data_dir / "processes"
         self._superlink = ProcessSupervisor(self._records, on_change=self._changed)
         self._executor = ProcessSupervisor(self._records, on_change=self._changed)
@@ -211,7 +219,20 @@ class FederationService:
         self._logs.append("blossomtune", [f"{status.name} is {status.state}{reason}"])
         if status.state in (State.EXITED, State.FAILED):
             self._note_exit(status)
+        if status.name == SUPERLINK and status.state is State.RUNNING:
+            self._offer_answers_again()
         self._on_change()
+
+    def _offer_answers_again(self) -> None:
+        try:
+            count = self.box.offer_answers_again()
+        except FlowerError as error:
+            self._logs.append("blossomtune", [f"ERROR: {error}"])
+            return
+        if count:
+            self._logs.append(
+                "blossomtune", [f"{count} answer(s) the last SuperLink died with are offered again"]
+            )
 
     def _note_exit(self, status: Status) -> None:
         """A program ended although nobody asked it to."""

@@ -27,14 +27,14 @@ class FlowerPrograms:
         self._credentials, self._environment = credentials, environment
         self._ready_seconds = settings.ready_seconds
         self.home = settings.data_dir / "flower"
+        self.database = self.home / "superlink.db"
         self._secret = make_secret_file(self.home / "superexec.secret")
         self._raw = settings.data_dir / "logs" / "raw"
         self._raw.mkdir(parents=True, exist_ok=True)
 
     def superlink(self, port: int) -> Program:
         """The SuperLink on this port; ready once it answers there."""
-        database = self.home / "superlink.db"
-        argv = commands.superlink_argv(port, self._credentials, database, self._secret)
+        argv = commands.superlink_argv(port, self._credentials, self.database, self._secret)
         ports = (port,) if port else ()
         return self._program(SUPERLINK, argv, ports=ports, ready=lambda: self._is_healthy(port))
 

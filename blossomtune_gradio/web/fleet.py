@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
 from blossomtune_gradio.flower.replies import KEY_HEADER, PUSH_PATH
+from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.traffic import MAX_BODY, Traffic
 from blossomtune_gradio.web.pace import Pace
 from blossomtune_gradio.web.upstream import Connection, Headers, Pool
@@ -53,7 +55,8 @@ class FleetGateway:
 
     `upstream` tells where the SuperLink is ("https://127.0.0.1:PORT") or None while it is
     stopped; it is asked for each request. `max_body` in bytes per request; `timeout` in seconds
-    that either side may be silent within an exchange. `traffic` counts what each site sends.
+    that either side may be silent within an exchange. `traffic` counts what each site sends,
+    `handover` sees to it that no work gets lost on the way.
     """
 
     def __init__(
@@ -65,13 +68,14 @@ class FleetGateway:
         timeout: float = 60,
         pace: Pace | None = None,
         traffic: Traffic | None = None,
+        handover: Handover | None = None,
     ) -> None:
         self._upstream = upstream
         self._pool = Pool(ca_cert)
         self._max_body = max_body
         self._timeout = timeout
         self.pace = Pace() if pace is None else pace
-        self._traffic = traffic
+        self._traffic, self._handover = traffic, handover
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; everything but a plain Fleet request gets an empty 404."""
@@ -103,18 +107,23 @@ class FleetGateway:
         await self._forward(origin, scope, receive, _Once(send))
 
     async def _forward(self, origin: str, scope: Scope, receive: Receive, send: _Once) -> None:
+        path, key = _raw_path(scope), _key(scope)
         connection: Connection | None = None
+        if self._handover is not None:
+            self._handover.begin(path, key)
         try:
             connection = await self._pool.take(origin)
             connection.begin(_request_head(scope, origin))
             chunked = _content_length(scope) is None
             received, reply = await self._send_body(
-                connection, receive, chunked, keep=_raw_path(scope) == _PUSH_PATH
+                connection, receive, chunked, keep=path == _PUSH_PATH
             )
-            status, sent = await self._send_answer(connection, send, _raw_path(scope))
-            if self._traffic is not None and status < 300:
-                key = next((v for n, v in scope["headers"] if n == _KEY_HEADER), b"")
-                self._traffic.add(key, received, sent, reply)
+            status, sent = await self._send_answer(connection, send, path)
+            if status < 300:
+                if self._traffic is not None:
+                    self._traffic.add(key, received, sent, reply)
+                if self._handover is not None and self._handover.end(path, key, sent):
+                    await run_in_threadpool(self._handover.look, key)
         except TooBig:
             await self._trouble(send, scope, 413, self._too_big())
         except FlowerUnreachable as error:
@@ -270,6 +279,11 @@ def _raw_path(scope: Scope) -> bytes:
 def _client_address(scope: Scope) -> str:
     client = scope.get("client")
     return client[0] if client else ""
+
+
+def _key(scope: Scope) -> bytes:
+    """The public key of the one who says that he signed this."""
+    return next((value for name, value in scope["headers"] if name == _KEY_HEADER), b"")
 
 
 def _content_length(scope: Scope) -> int | None:

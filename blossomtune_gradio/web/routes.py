@@ -61,7 +61,11 @@ def join_router(app: Application) -> APIRouter:
             return asdict(await run_in_threadpool(app.kits.check, asked.token, asked.public_key))
         address = request.client.host if request.client else ""
         answer = await run_in_threadpool(app.kits.join, asked.token, asked.public_key, address)
-        rest = await run_in_threadpool(app.sites.rest_of_session, answer.node_id)
+        rest = None
+        if answer.node_id is not None:
+            rest = await run_in_threadpool(app.sites.rest_of_session, answer.node_id)
+        if rest is None:  # the SuperLink does not answer: the site asks again
+            return {**asdict(answer), "registered": False, "wait_seconds": 0.0}
         return {**asdict(answer), "wait_seconds": round(rest, 1)}
 
     @router.post(REPORT_PATH)

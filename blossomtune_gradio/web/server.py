@@ -83,6 +83,7 @@ class WebServer:
             lambda: self._application.federation.upstream,
             self._application.credentials.ca_cert,
             traffic=self._application.traffic,
+            handover=self._application.handover,
         )
         self._servers = [
             _page_server(page_app(self._application, gateway), self._application.settings),

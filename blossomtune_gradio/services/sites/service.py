@@ -160,26 +160,26 @@ class SiteService:
                 for row in session.execute(query)
             ]
 
-    def rest_of_session(self, node_id: str | None) -> float:
+    def rest_of_session(self, node_id: str) -> float | None:
         """Seconds a site must wait before it may start its SuperNode (again).
 
         Flower refuses it while its last session counts, up to 60 s after a crash. Were it back at
         once after that, a ServerApp that looks every 3 s would never see that it was away, and wait
-        for an answer the new session knows nothing of.
+        for an answer the new session knows nothing of. None: the SuperLink cannot be asked now.
         """
-        node = self._look.nodes.get(int(node_id)) if node_id else None
-        if node is not None and node.status == "online":  # unless it said goodbye just now
-            node = self._fresh(node)
+        node = self._look.nodes.get(int(node_id))
+        if self._look.at is None or (node is not None and node.status == "online"):
+            try:  # it may have said goodbye just now
+                node = self._fresh(int(node_id))
+            except FlowerError:
+                return None
         if node is None or node.counts_until is None:
             return 0.0
         return max(0.0, (node.counts_until + _SEEN_AWAY - now()).total_seconds())
 
-    def _fresh(self, node: Node) -> Node | None:
-        try:
-            found = self._federation.control.nodes()
-        except FlowerError:
-            return None
-        return next((one for one in found if one.node_id == node.node_id), None)
+    def _fresh(self, node_id: int) -> Node | None:
+        found = self._federation.control.nodes()
+        return next((one for one in found if one.node_id == node_id), None)
 
     def anybody_online(self) -> bool:
         """Whether Flower can give work to at least one site."""

@@ -1,0 +1,97 @@
+"""Work that was given to a site and got lost on the way: it is handed out again.
+
+The SuperLink (flwr 1.41) counts a message as delivered before it has sent it. If it dies then, or
+the gateway, or the network, or the SuperNode fails to read it or to send its reply, nobody works on
+it any more and the ServerApp waits for an answer until its own time is up: an hour, by default. But
+a SuperNode does one thing at a time. So one that asks for work has none, and what the SuperLink
+still counts as its work is lost. The gateway tells what passes; the database is asked only where
+something may be lost: never while all goes well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from blossomtune_gradio.errors import FlowerError
+from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
+from blossomtune_gradio.flower.replies import PULL_PATH, PUSH_PATH
+
+MOST_TIMES = 3  # a message is handed out again; then the site is taken to be unable to answer it
+_MAX_KEYS = 100_000
+_PULL, _PUSH = PULL_PATH.encode(), PUSH_PATH.encode()
+
+
+@dataclass
+class _Site:
+    busy: bool = False  # has work that it did not answer
+    sure: bool = False  # nothing of its work can be lost
+    was_sure: bool = False  # when it began to ask
+
+
+class Handover:
+    """What each key owes. All but `look` belongs to the gateway's own thread."""
+
+    def __init__(self, box: MessageBox, tell: Callable[[str], None]) -> None:
+        """`tell` takes sentences for the server's log."""
+        self._box, self._tell = box, tell
+        self._sites: dict[bytes, _Site] = {}
+        self._times: Counter[str] = Counter()
+        self._trouble = ""
+
+    def begin(self, path: bytes, key: bytes) -> None:
+        """A request sets out. Anybody may claim a key here: at worst we look once in vain."""
+        site = self._sites.get(key)
+        if path == _PULL and site is not None:
+            site.was_sure, site.sure = site.sure and not site.busy, False
+
+    def end(self, path: bytes, key: bytes, sent: int) -> bool:
+        """The SuperLink answered well, so the key is the asker's; whether to `look` now.
+
+        `sent` in bytes: the answer to one who asks for work is empty when there is none.
+        """
+        site = self._sites.get(key)
+        if site is None:
+            if len(self._sites) >= _MAX_KEYS:
+                return False
+            site = self._sites[key] = _Site()
+        if path == _PUSH:
+            site.busy = False
+        elif path == _PULL:
+            site.sure, site.busy = site.was_sure, sent > 0
+        return path == _PULL and not (site.sure or site.busy)
+
+    def look(self, key: bytes) -> None:
+        """Hand out again what this site should be working on and is not. Blocks a moment."""
+        try:
+            lost = self._box.taken_by(base64.b64decode(key, validate=True))
+            self._times.update(message.message_id for message in lost)
+            again = [m for m in lost if self._times[m.message_id] <= MOST_TIMES]
+            never = [m for m in lost if self._times[m.message_id] > MOST_TIMES]
+            self._box.hand_out_again(message.message_id for message in again)
+            self._box.withdraw(message.message_id for message in never)
+        except binascii.Error:
+            return  # the SuperLink took a key that we cannot read: nobody of ours
+        except FlowerError as error:  # asked again with the next request
+            self._say_once(f"ERROR: Whether work of a site got lost is not known. {error}")
+            return
+        self._sites[key].sure, self._trouble = not again, ""
+        for message in again:
+            self._tell(_sentence(message, "It is handed out again."))
+        for message in never:
+            self._tell(_sentence(message, "The run goes on without it."))
+
+    def _say_once(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._tell(trouble)
+        self._trouble = trouble
+
+
+def _sentence(message: OpenMessage, what: str) -> str:
+    return (
+        f"WARNING: {message.site or 'A site'} asks for work and never answered a message of "
+        f"Flower's run {message.run_id}: that got lost. {what}"
+    )
