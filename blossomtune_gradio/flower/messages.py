@@ -7,7 +7,8 @@ ids are stored as signed numbers; and where there is no such file, or a later Fl
 otherwise, the answer of a look is *nothing known*, never an error.
 
 Two marks are also taken back: that a question, or an answer, was fetched. Flower 1.41 sets them
-before it sends, and repeats nothing, so what breaks in between would never be asked for again.
+before it sends, and repeats nothing, so what breaks in between would never be asked for again. And
+an answer whose sender has given up is no longer awaited.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class MessageBox:
         """What the owner of this key (PEM) has taken and not answered, of runs that go on.
 
         Raises:
-            FlowerError: the database cannot be used; so do the three below.
+            FlowerError: the database cannot be used; so do those below.
         """
         with self._open() as connection:
             rows = connection.execute(_OPEN, (public_key,)).fetchall()
@@ -108,6 +109,18 @@ class MessageBox:
         """Take these questions back; the ServerApp is told that they are unavailable."""
         self._change("DELETE FROM message_ins WHERE message_id = ?", message_ids)
 
+    def end_pushes(self, roots: Iterable[str]) -> None:
+        """Await no more of these answers, by the objects that hold them; what is whole stays.
+
+        Flower itself awaits the rest of an answer for three minutes after the last piece.
+        """
+        self._change(
+            "UPDATE object_push_sessions SET expires_at = '2000-01-01 00:00:00.000000+00:00'"
+            " WHERE pending_count > 0 AND session_id IN"
+            " (SELECT session_id FROM object_push_session_roots WHERE root_object_id = ?)",
+            roots,
+        )
+
     def offer_answers_again(self) -> int:
         """Let ServerApps have the answers that a SuperLink took out just before it died; how many.
 
@@ -118,9 +131,9 @@ class MessageBox:
                 "UPDATE message_res SET delivered_at = '' WHERE delivered_at <> ''"
             ).rowcount
 
-    def _change(self, statement: str, message_ids: Iterable[str]) -> None:
+    def _change(self, statement: str, names: Iterable[str]) -> None:
         with self._open() as connection:
-            connection.executemany(statement, [(message,) for message in message_ids])
+            connection.executemany(statement, [(name,) for name in names])
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from flwr.proto.fleet_pb2 import PushMessagesRequest
 from google.protobuf.message import DecodeError
 
+ACTIVATE_PATH = "/v1/fleet/activate-node"
 PULL_PATH = "/v1/fleet/pull-messages"
 PUSH_PATH = "/v1/fleet/push-messages"
 KEY_HEADER = "flwr-public-key"  # base64 of the PEM public key; the SuperLink checks who signed
@@ -22,6 +23,15 @@ def trained(body: bytes) -> int:
     except DecodeError:
         return 0
     return sum(_is_training(reply) for reply in request.messages_list)
+
+
+def roots(body: bytes) -> tuple[str, ...]:
+    """Names of the objects that hold the replies which a request to `PUSH_PATH` announces."""
+    try:
+        request = PushMessagesRequest.FromString(body)
+    except DecodeError:
+        return ()
+    return tuple(tree.object_id for tree in request.message_object_trees)
 
 
 def _is_training(reply: object) -> bool:

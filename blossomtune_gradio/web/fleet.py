@@ -122,7 +122,7 @@ class FleetGateway:
             if status < 300:
                 if self._traffic is not None:
                     self._traffic.add(key, received, sent, reply)
-                if self._handover is not None and self._handover.end(path, key, sent):
+                if self._handover is not None and self._handover.end(path, key, sent, reply):
                     await run_in_threadpool(self._handover.look, key)
         except TooBig:
             await self._trouble(send, scope, 413, self._too_big())

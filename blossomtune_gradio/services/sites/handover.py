@@ -1,11 +1,12 @@
-"""Work that was given to a site and got lost on the way: it is handed out again.
+"""Work, or an answer, that got lost between SuperLink and site: nobody waits for it any longer.
 
 The SuperLink (flwr 1.41) counts a message as delivered before it has sent it. If it dies then, or
 the gateway, or the network, or the SuperNode fails to read it or to send its reply, nobody works on
-it any more and the ServerApp waits for an answer until its own time is up: an hour, by default. But
-a SuperNode does one thing at a time. So one that asks for work has none, and what the SuperLink
-still counts as its work is lost. The gateway tells what passes; the database is asked only where
-something may be lost: never while all goes well.
+it any more and the ServerApp waits for an answer until its own time is up: an hour, by default. And
+of an answer that was announced but not sent it awaits the rest for three minutes. But a SuperNode
+does one thing at a time. So one that asks for work has none and sends nothing: what the SuperLink
+still counts as its work is lost and handed out again, what it still awaits never comes. The gateway
+tells what passes; the database is asked only where something broke, never while all goes well.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ from dataclasses import dataclass
 
 from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
-from blossomtune_gradio.flower.replies import PULL_PATH, PUSH_PATH
+from blossomtune_gradio.flower.replies import ACTIVATE_PATH, PULL_PATH, PUSH_PATH, roots
 
 MOST_TIMES = 3  # a message is handed out again; then the site is taken to be unable to answer it
 _MAX_KEYS = 100_000
-_PULL, _PUSH = PULL_PATH.encode(), PUSH_PATH.encode()
+_ACTIVATE, _PULL, _PUSH = ACTIVATE_PATH.encode(), PULL_PATH.encode(), PUSH_PATH.encode()
 
 
 @dataclass
 class _Site:
     busy: bool = False  # has work that it did not answer
-    sure: bool = False  # nothing of its work can be lost
-    was_sure: bool = False  # when it began to ask
+    sure: bool = False  # nothing of it can be lost
+    was_sure: bool = False  # when its request set out
+    answers: tuple[str, ...] = ()  # that it announced last
 
 
 class Handover:
@@ -45,13 +47,15 @@ class Handover:
     def begin(self, path: bytes, key: bytes) -> None:
         """A request sets out. Anybody may claim a key here: at worst we look once in vain."""
         site = self._sites.get(key)
-        if path == _PULL and site is not None:
-            site.was_sure, site.sure = site.sure and not site.busy, False
+        if site is not None and path in (_PULL, _PUSH):
+            owes = path == _PULL and site.busy
+            site.was_sure, site.sure = site.sure and not owes, False
 
-    def end(self, path: bytes, key: bytes, sent: int) -> bool:
+    def end(self, path: bytes, key: bytes, sent: int, body: bytes = b"") -> bool:
         """The SuperLink answered well, so the key is the asker's; whether to `look` now.
 
-        `sent` in bytes: the answer to one who asks for work is empty when there is none.
+        `sent` in bytes: the answer to one who asks for work is empty when there is none. `body` is
+        that of the request, if it announced an answer.
         """
         site = self._sites.get(key)
         if site is None:
@@ -59,18 +63,20 @@ class Handover:
                 return False
             site = self._sites[key] = _Site()
         if path == _PUSH:
-            site.busy = False
+            site.sure, site.busy, site.answers = site.was_sure, False, roots(body)
         elif path == _PULL:
             site.sure, site.busy = site.was_sure, sent > 0
-        return path == _PULL and not (site.sure or site.busy)
+            return not (site.sure or site.busy)
+        return path == _ACTIVATE and bool(site.answers)  # a new session: the last one is over
 
     def look(self, key: bytes) -> None:
-        """Hand out again what this site should be working on and is not. Blocks a moment."""
+        """Set right what this site should work on, or send, and does not. Blocks a moment."""
         try:
             lost = self._box.taken_by(base64.b64decode(key, validate=True))
             self._times.update(message.message_id for message in lost)
             again = [m for m in lost if self._times[m.message_id] <= MOST_TIMES]
             never = [m for m in lost if self._times[m.message_id] > MOST_TIMES]
+            self._box.end_pushes(self._sites[key].answers)
             self._box.hand_out_again(message.message_id for message in again)
             self._box.withdraw(message.message_id for message in never)
         except binascii.Error:
