@@ -201,7 +201,7 @@ class Crashable:
         return found
 
     def ended(self, number: int, seconds: float = 600) -> dict[str, Any]:
-        """The run once it is over. Flower may wait three minutes for a site that died answering."""
+        """The run once it is over. Flower may wait three minutes for the rest of an answer."""
         try:
             wait_for(lambda: self.run(number)["ended"], seconds, every=0.3)
         except AssertionError as error:

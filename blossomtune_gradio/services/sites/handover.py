@@ -73,9 +73,8 @@ class Handover:
         """Set right what this site should work on, or send, and does not. Blocks a moment."""
         try:
             lost = self._box.taken_by(base64.b64decode(key, validate=True))
-            self._times.update(message.message_id for message in lost)
-            again = [m for m in lost if self._times[m.message_id] <= MOST_TIMES]
-            never = [m for m in lost if self._times[m.message_id] > MOST_TIMES]
+            again = [m for m in lost if self._times[m.message_id] < MOST_TIMES]
+            never = [m for m in lost if self._times[m.message_id] >= MOST_TIMES]
             self._box.end_pushes(self._sites[key].answers)
             self._box.hand_out_again(message.message_id for message in again)
             self._box.withdraw(message.message_id for message in never)
@@ -84,6 +83,7 @@ class Handover:
         except FlowerError as error:  # asked again with the next request
             self._say_once(f"ERROR: Whether work of a site got lost is not known. {error}")
             return
+        self._times.update(message.message_id for message in again)
         self._sites[key].sure, self._trouble = not again, ""
         for message in again:
             self._tell(_sentence(message, "It is handed out again."))
