@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.flower.messages import OpenMessage
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit.trail import AuditLog
@@ -110,7 +111,6 @@ class Application:
         )
         self.alerts = AlertService(self.database, self.outbox, self.webhooks)
         self.traffic = Traffic()
-        self.handover = Handover(self.federation.box, self._tell)
         self.sites = SiteService(
             self.database,
             self.federation,
@@ -120,7 +120,8 @@ class Application:
             timedelta(minutes=settings.site_lost_minutes),
             self.alerts.site_lost,
         )
-        book = RunBook(self.database, self.logs, self.alerts)
+        self._book = book = RunBook(self.database, self.logs, self.alerts)
+        self.handover = Handover(self.federation.box, self._tell_of_work)
         self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
         self.runs = RunService(book, self.options, self.apps, self._runner)
         self.history = RunHistory(self.database, self.logs, settings.data_dir / "runs")
@@ -187,6 +188,12 @@ class Application:
 
     def _tell(self, sentence: str) -> None:
         self.logs.append("blossomtune", [sentence])
+
+    def _tell_of_work(self, sentence: str, message: OpenMessage | None) -> None:
+        if message is None:
+            self._tell(f"ERROR: {sentence}")
+        else:
+            self._book.lost_work(sentence, message.run_id)
 
     def _run_tools(self, book: RunBook, environment: Mapping[str, str]) -> Tools:
         return Tools(

@@ -23,7 +23,7 @@ from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blossomtune_gradio.flower.facts import RunFact
-from blossomtune_gradio.flower.messages import MessageBox
+from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
 from blossomtune_gradio.flower.replies import KEY_HEADER, PULL_PATH, PUSH_PATH
 from blossomtune_gradio.services.sites.handover import MOST_TIMES, Handover
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
@@ -108,7 +108,8 @@ class Site:
     key: Path
     node_id: int
     door: Server
-    said: list[str]
+    said: list[tuple[str, int]]
+    """Sentences, and Flower's number of the run."""
     outer: Breaks
 
     def start(self) -> None:
@@ -136,7 +137,7 @@ class Place:
         behind: str = "",
         times: int = 1,
         until: Callable[[], bool] = lambda: True,
-    ) -> tuple[RunFact, list[str]]:
+    ) -> tuple[RunFact, list[tuple[str, int]]]:
         """A run of two rounds over one site; how it ended, and what was said of lost work."""
         with self.site(path, before=before, behind=behind, times=times, until=until) as site:
             return self.stack.wait_for_end(self.submit(), PATIENCE), site.said
@@ -154,8 +155,13 @@ class Place:
         """A site that is online."""
         stack, key = self.stack, self.folder / "site.key"
         node_id = stack.control.register(make_private_key(key).pem, "Charité")
-        said: list[str] = []
-        handover = Handover(MessageBox(stack.database), said.append)
+        said: list[tuple[str, int]] = []
+
+        def tell(sentence: str, message: OpenMessage | None) -> None:
+            assert message is not None, sentence
+            said.append((sentence, message.run_id))
+
+        handover = Handover(MessageBox(stack.database), tell)
         inner = Breaks(fleet_app(self._gateway(stack.address), Desk()), path, behind, times, until)
         with Server(inner, stack.credentials) as back:
             gateway = self._gateway(back.address, handover)
@@ -195,9 +201,7 @@ def place(stack: FlowerStack, tmp_path: Path) -> Place:
 def test_work_whose_delivery_breaks_off_is_handed_out_again(place, where):
     run, said = place.run_over(path=PULL_PATH, **where)
     assert run.sub_status == "completed", run
-    assert [AGAIN in sentence for sentence in said] == [True], said
-    assert "Charité asks for work" in said[0]
-    assert f"run {run.run_id}" in said[0]
+    assert said == [(f"Charité lost work on the way; it is {AGAIN}.", run.run_id)]
     assert TRAINED_TWICE in place.stack.run_log(run.run_id)
 
 
@@ -205,7 +209,7 @@ def test_work_whose_delivery_breaks_off_is_handed_out_again(place, where):
 def test_a_reply_that_cannot_be_sent_costs_the_round_and_not_the_run(place):
     run, said = place.run_over(path=PUSH_PATH, before="refused")
     assert run.sub_status == "completed", run
-    assert [AGAIN in sentence for sentence in said] == [True], said
+    assert [AGAIN in sentence for sentence, _ in said] == [True], said
     log = place.stack.run_log(run.run_id)
     assert TRAINED_TWICE not in log
     assert "5.0000e-01" in log, log  # the second round trained
@@ -243,8 +247,8 @@ def awaits_rest(stack: FlowerStack) -> bool:
 def test_work_that_a_site_can_never_take_in_is_withdrawn(place):
     run, said = place.run_over(path=CONFIRM_PATH, before="refused", times=MOST_TIMES + 1)
     assert run.sub_status == "completed", run
-    assert [AGAIN in sentence for sentence in said] == [True] * MOST_TIMES + [False], said
-    assert NEVER in said[-1]
+    assert [AGAIN in sentence for sentence, _ in said] == [True] * MOST_TIMES + [False], said
+    assert NEVER in said[-1][0]
 
 
 @pytest.mark.slow
@@ -279,7 +283,7 @@ def unsigned(site: Site, ca: Path) -> int:
 
 def test_a_database_that_cannot_be_used_is_told_once_and_asked_again(tmp_path):
     said: list[str] = []
-    handover = Handover(MessageBox(tmp_path / "none.db"), said.append)
+    handover = Handover(MessageBox(tmp_path / "none.db"), lambda sentence, _: said.append(sentence))
     path, key = PULL_PATH.encode(), base64.b64encode(b"a key")
     for _ in range(3):
         handover.begin(path, key)

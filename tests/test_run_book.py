@@ -15,7 +15,7 @@ from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.tally import Tally
 from blossomtune_gradio.services.runs.verdict import StopWish, judged
-from blossomtune_gradio.store.models import Run
+from blossomtune_gradio.store.models import Run, RunEvent
 from tests.people import ADMIN
 
 COMMAND = "$ flwr run app --format json"
@@ -65,6 +65,24 @@ def test_the_same_lines_are_said_again_after_something_else(book, logs):
     for lines in ([COMMAND], ["[ROUND 1/5]"], [COMMAND]):
         book.say(1, *lines)
     assert said(logs) == [COMMAND, "[ROUND 1/5]", COMMAND]
+
+
+def test_work_that_a_site_lost_is_on_the_timeline_of_its_run_and_in_the_log(book, logs):
+    with book.database.write() as session:
+        for number, name in ((1, "one"), (2, "two")):
+            made = Run(id=number, name=name, app="a", config={}, partitions=1, created_by="x")
+            made.flower_run_id = str(70 + number)
+            session.add(made)
+    for flower_id in (72, 73):
+        book.lost_work("North lost work on the way.", flower_id)
+    with book.database.read() as session:
+        told = [(event.run_id, event.kind, event.text) for event in session.query(RunEvent)]
+    assert told == [(2, "site", "North lost work on the way.")]
+    lines = [line.text for line in logs.since({"blossomtune": 0}, ["blossomtune"]).lines]
+    assert lines == [
+        "two: North lost work on the way.",
+        "Run 73: North lost work on the way.",
+    ]
 
 
 def ended(book, *entries, details="No heartbeat received from the task", in_the_queue=False):

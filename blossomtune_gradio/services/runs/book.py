@@ -133,6 +133,14 @@ class RunBook:
         """A line for everybody who watches."""
         self._logs.append("blossomtune", [sentence])
 
+    def lost_work(self, sentence: str, flower_id: int) -> None:
+        """What became of work of the run that Flower knows by this number."""
+        with self.database.write() as session:
+            run = session.scalar(select(Run).where(Run.flower_run_id == str(flower_id)))
+            if run is not None:
+                timeline.note(session, run.id, "site", sentence)
+        self.tell(f"WARNING: {run.name if run else f'Run {flower_id}'}: {sentence}")
+
     def say(self, run_id: int, *lines: str) -> None:
         """Lines of ours in the log of the run; what a crash left at its end is not said again."""
         source = source_of(run_id)

@@ -74,7 +74,7 @@ def for_sites(run: Run, required: int, sites: Sequence[Site], connected: int | N
     absent = [site for site in sites if site.presence != "online"]
     count = len(online) if connected is None else connected
     lack = f"Needs {required} sites, {count} online." if required else "No site is online."
-    names = ", ".join(f"{site.name} ({_seen(site)})" for site in absent)
+    names = ", ".join(f"{site.name} ({site.seen})" for site in absent)
     missing = f"Missing: {names}." if names else "No other site is approved."
     deadline, then = _quorum(run)
     return Wait(
@@ -137,13 +137,6 @@ def _absent(site: Site) -> dict[str, Any]:
     what = _PRESENCE.get(site.presence, site.presence)
     failed = ", ".join(site.failed)
     return {"name": site.name, "what": what, "seen": _iso(site.last_seen), "failed": failed}
-
-
-def _seen(site: Site) -> str:
-    if site.last_seen is None:
-        return "never seen"
-    minutes = int((now() - site.last_seen).total_seconds() // 60)
-    return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
 
 
 def _span(moment: datetime | None) -> str:

@@ -22,6 +22,8 @@ from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
 from blossomtune_gradio.flower.replies import ACTIVATE_PATH, PULL_PATH, PUSH_PATH, roots
 
 MOST_TIMES = 3  # a message is handed out again; then the site is taken to be unable to answer it
+Tell = Callable[[str, OpenMessage | None], None]
+"""Takes a sentence, and the message that it is about."""
 _MAX_KEYS = 100_000
 _ACTIVATE, _PULL, _PUSH = ACTIVATE_PATH.encode(), PULL_PATH.encode(), PUSH_PATH.encode()
 
@@ -37,8 +39,7 @@ class _Site:
 class Handover:
     """What each key owes. All but `look` belongs to the gateway's own thread."""
 
-    def __init__(self, box: MessageBox, tell: Callable[[str], None]) -> None:
-        """`tell` takes sentences for the server's log."""
+    def __init__(self, box: MessageBox, tell: Tell) -> None:
         self._box, self._tell = box, tell
         self._sites: dict[bytes, _Site] = {}
         self._times: Counter[str] = Counter()
@@ -81,23 +82,24 @@ class Handover:
         except binascii.Error:
             return  # the SuperLink took a key that we cannot read: nobody of ours
         except FlowerError as error:  # asked again with the next request
-            self._say_once(f"ERROR: Whether work of a site got lost is not known. {error}")
+            self._say_once(f"Whether work of a site got lost is not known. {error}")
             return
         self._times.update(message.message_id for message in again)
         self._sites[key].sure, self._trouble = not again, ""
         for message in again:
-            self._tell(_sentence(message, "It is handed out again."))
+            self._tell(f"{_name(message)} lost work on the way; it is handed out again.", message)
         for message in never:
-            self._tell(_sentence(message, "The run goes on without it."))
+            self._tell(
+                f"{_name(message)} got the same work {MOST_TIMES + 1} times and never answered. "
+                "The round goes on without it.",
+                message,
+            )
 
     def _say_once(self, trouble: str) -> None:
         if trouble != self._trouble:
-            self._tell(trouble)
+            self._tell(trouble, None)
         self._trouble = trouble
 
 
-def _sentence(message: OpenMessage, what: str) -> str:
-    return (
-        f"WARNING: {message.site or 'A site'} asks for work and never answered a message of "
-        f"Flower's run {message.run_id}: that got lost. {what}"
-    )
+def _name(message: OpenMessage) -> str:
+    return message.site or "A site"

@@ -43,6 +43,14 @@ class Site:
     user_id: str = ""  # whose it is
     failed: tuple[str, ...] = ()  # names of the checks that failed when `join.py` last started
 
+    @property
+    def seen(self) -> str:
+        """How long ago the last sign of life was, in words."""
+        if self.last_seen is None:
+            return "never seen"
+        minutes = int((now() - self.last_seen).total_seconds() // 60)
+        return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
+
 
 @dataclass(frozen=True)
 class Look:
@@ -188,7 +196,7 @@ class SiteService:
     def missing(self) -> str:
         """The sites that are not online, as a sentence, or ""."""
         absent = [site for site in self.sites(SYSTEM) if site.presence != "online"]
-        names = ", ".join(f"{site.name} ({_seen(site.last_seen)})" for site in absent)
+        names = ", ".join(f"{site.name} ({site.seen})" for site in absent)
         return f"Missing: {names}." if names else "No other site is approved."
 
     # -- the watch -------------------------------------------------------------------------
@@ -222,10 +230,3 @@ class SiteService:
         if trouble != self._trouble:
             self._logs.append("blossomtune", [f"ERROR: {trouble}"])
         self._trouble = trouble
-
-
-def _seen(moment: datetime | None) -> str:
-    if moment is None:
-        return "never seen"
-    minutes = int((now() - moment).total_seconds() // 60)
-    return f"last seen {minutes} min ago" if minutes else "seen less than a minute ago"
