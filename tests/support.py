@@ -1,9 +1,12 @@
-"""Small things every test may use: waiting with a deadline, free ports."""
+"""Small things every test may use: waiting with a deadline, free ports, a process held still."""
 
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
 
 
 def wait_for(
@@ -34,3 +37,13 @@ def terminal() -> dict[str, str]:
     """The environment of a person's terminal: without what `make test` hands on to its children."""
     ours = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTEST_ADDOPTS")
     return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+@contextmanager
+def held(process: psutil.Process) -> Iterator[None]:
+    """It does nothing for a while, and notices nothing of that."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()

@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -31,7 +31,7 @@ from tests.crash import (
 )
 from tests.live import PATH, live_settings
 from tests.people import ADMIN
-from tests.support import wait_for
+from tests.support import held, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ENDED = "executor ended"  # the cause of a run whose ServerApp was killed with its executor
@@ -126,16 +126,6 @@ def test_answers_that_a_dying_superlink_took_out_reach_the_servers_app(federatio
 
 def flowers_database(federation: Crashable) -> sqlite3.Connection:
     return sqlite3.connect(federation.data / "flower" / "superlink.db", timeout=10)
-
-
-@contextmanager
-def held(process: psutil.Process) -> Iterator[None]:
-    """It does nothing for a while, and notices nothing of that."""
-    process.suspend()
-    try:
-        yield
-    finally:
-        process.resume()
 
 
 def test_a_run_goes_on_whatever_is_killed_beside_its_servers_app(federation):

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import tomli_w
 from cryptography.hazmat.primitives.serialization import (
@@ -29,7 +30,7 @@ from blossomtune_gradio.services.sites.handover import MOST_TIMES, Handover
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server
 from tests.flower_stack import APPS, FlowerStack, make_private_key
-from tests.support import wait_for
+from tests.support import held, wait_for
 
 CONFIRM_PATH = "/v1/fleet/confirm-message-received"  # once for each message
 OBJECT_PATH = "/v1/fleet/push-object"
@@ -213,6 +214,33 @@ def test_a_reply_that_cannot_be_sent_costs_the_round_and_not_the_run(place):
     log = place.stack.run_log(run.run_id)
     assert TRAINED_TWICE not in log
     assert "5.0000e-01" in log, log  # the second round trained
+
+
+@pytest.mark.slow
+def test_a_site_that_was_away_unnoticed_while_it_had_work_is_not_awaited(place):
+    """A ServerApp looks who is gone, but not while it fetches the answer of another site."""
+    with place.site("") as site:
+        number = place.submit(**{"client-sleep": 3.0})
+        box = MessageBox(place.stack.database)
+        wait_for(lambda: any(message.fetched for message in box.of_run(number)), 60)
+        with held(servers_app(place.stack)):
+            site.stop()
+            site.start()
+        run = place.stack.wait_for_end(number, PATIENCE)
+    assert run.sub_status == "completed", run
+    assert site.said == [(f"Charité lost work on the way; it is {AGAIN}.", number)]
+    assert "5.0000e-01" in place.stack.run_log(number)
+
+
+def servers_app(stack: FlowerStack) -> psutil.Process:
+    """The one ServerApp that runs on this SuperLink."""
+    (found,) = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {"--runtime-api-address", stack.address} <= set(words := process.info["cmdline"] or [])
+        and any("flwr-serverapp" in word for word in words)
+    ]
+    return found
 
 
 @pytest.mark.slow
