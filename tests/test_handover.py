@@ -8,8 +8,7 @@ import http.client
 import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -23,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
 from blossomtune_gradio.flower.replies import KEY_HEADER, PULL_PATH, PUSH_PATH
 from blossomtune_gradio.services.sites.handover import MOST_TIMES, Handover
@@ -35,28 +33,28 @@ from tests.support import held, wait_for
 CONFIRM_PATH = "/v1/fleet/confirm-message-received"  # once for each message
 OBJECT_PATH = "/v1/fleet/push-object"
 PATIENCE = 120  # seconds; Flower's own would be 180 or 3600
-TRAINED_TWICE = "7.5000e-01"  # accuracy: each training takes half of what is missing
-AGAIN, NEVER = "handed out again", "goes on without it"
+TRAINED_ONCE, TRAINED_TWICE = "2: {'accuracy': '5.0000e-01'", "2: {'accuracy': '7.5000e-01'"
+LOST = "Charité lost work on the way; it is handed out again."
 
 
 class Breaks:
-    """A piece of the way: the first `times` answers with a body, or requests, to `path` get lost.
+    """A piece of the way on which things get lost once it is told to lose them."""
 
-    `how`: "" for never; "half" of the answer comes, then the line is cut; the answer is lost and
-    whoever stands in between says "502", after `until` is true; the request is "refused" before
-    anybody else sees it, or "held" for ever.
-    """
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._path = self._how = ""
+        self.left = 0
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        path: str,
-        how: str,
-        times: int = 1,
-        until: Callable[[], bool] = lambda: True,
+    def lose(
+        self, path: str, how: str, times: int = 1, until: Callable[[], bool] = lambda: True
     ) -> None:
-        self._app, self._path, self._how, self._until = app, path, how, until
-        self.left = times if how else 0
+        """Lose the next `times` answers with a body, or requests, to `path`.
+
+        `how`: "half" of the answer comes, then the line is cut; the answer is lost and whoever
+        stands in between says "502", after `until` is true; the request is "refused" before anybody
+        else sees it, or "held" until `left` is 0.
+        """
+        self._path, self._how, self._until, self.left = path, how, until, times
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") != self._path or not self.left:
@@ -100,21 +98,34 @@ async def _answer(send: Send, status: int) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-@dataclass
 class Site:
-    """One SuperNode, the door it comes by, and what was said of its lost work."""
+    """A SuperNode that comes to a real SuperLink by a gateway, with a `Breaks` on either side."""
 
-    stack: FlowerStack
-    name: str
-    key: Path
-    node_id: int
-    door: Server
-    said: list[tuple[str, int]]
-    """Sentences, and Flower's number of the run."""
-    outer: Breaks
+    def __init__(self, stack: FlowerStack, folder: Path) -> None:
+        self.stack, self.folder, self.key = stack, folder, folder / "site.key"
+        self.node_id = stack.control.register(make_private_key(self.key).pem, "Charité")
+        self.said: list[tuple[str, int]] = []
+        """Sentences on lost work, and Flower's number of the run."""
+        self.behind = Breaks(fleet_app(self._gateway(stack.address), Desk()))
+        self._back = Server(self.behind, stack.credentials)
+        handover = Handover(MessageBox(stack.database), self._hear)
+        self.before = Breaks(fleet_app(self._gateway(self._back.address, handover), Desk()))
+        self.door = Server(self.before, stack.credentials)
+
+    def __enter__(self) -> Site:
+        self._back.__enter__()
+        self.door.__enter__()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.door.__exit__(None, None, None)
+        self._back.__exit__(None, None, None)
 
     def start(self) -> None:
-        self._child = self.stack.start_supernode(self.name, self.key, 0, 1, door=self.door.address)
+        """Returns once Flower counts it as online."""
+        self._child = self.stack.start_supernode("site", self.key, 0, 1, door=self.door.address)
         wait_for(lambda: self.stack.status(self.node_id) == "online", 60)
 
     def stop(self) -> None:
@@ -122,114 +133,80 @@ class Site:
         self._child.terminate()
         self._child.wait(20)
 
-
-@dataclass
-class Place:
-    """A real SuperLink, and sites that come in by a gateway with faults on either side."""
-
-    stack: FlowerStack
-    folder: Path
-
-    def run_over(
-        self,
-        *,
-        path: str,
-        before: str = "",
-        behind: str = "",
-        times: int = 1,
-        until: Callable[[], bool] = lambda: True,
-    ) -> tuple[RunFact, list[tuple[str, int]]]:
-        """A run of two rounds over one site; how it ended, and what was said of lost work."""
-        with self.site(path, before=before, behind=behind, times=times, until=until) as site:
-            return self.stack.wait_for_end(self.submit(), PATIENCE), site.said
-
-    @contextmanager
-    def site(
-        self,
-        path: str,
-        *,
-        before: str = "",
-        behind: str = "",
-        times: int = 1,
-        until: Callable[[], bool] = lambda: True,
-    ) -> Iterator[Site]:
-        """A site that is online."""
-        stack, key = self.stack, self.folder / "site.key"
-        node_id = stack.control.register(make_private_key(key).pem, "Charité")
-        said: list[tuple[str, int]] = []
-
-        def tell(sentence: str, message: OpenMessage | None) -> None:
-            assert message is not None, sentence
-            said.append((sentence, message.run_id))
-
-        handover = Handover(MessageBox(stack.database), tell)
-        inner = Breaks(fleet_app(self._gateway(stack.address), Desk()), path, behind, times, until)
-        with Server(inner, stack.credentials) as back:
-            gateway = self._gateway(back.address, handover)
-            outer = Breaks(fleet_app(gateway, Desk()), path, before, times, until)
-            with Server(outer, stack.credentials) as front:
-                site = Site(stack, self.folder.name, key, node_id, front, said, outer)
-                site.start()
-                yield site
-                site.stop()
-        stack.control.unregister(node_id)
-        assert inner.left == outer.left == 0, "the fault was never met"
-
     def submit(self, **config: float) -> int:
+        """A run of two rounds over this site; Flower's number."""
         wanted = {"num-server-rounds": 2, "min-nodes": 1, "evaluate": False, **config}
         file = self.folder / "run.toml"
         file.write_text(tomli_w.dumps(wanted))
         return self.stack.submit(APPS / "message_app", file)
 
+    def has_taken(self, number: int) -> bool:
+        """Whether it works on a message of that run."""
+        return any(message.fetched for message in MessageBox(self.stack.database).of_run(number))
+
+    def received(self) -> int:
+        """How many messages it has got whole; Flower has deleted them then."""
+        return self.stack.log("site").count("Received successfully")
+
+    def over(self, number: int) -> str:
+        """The log of the run once it is completed and every fault was met."""
+        ended = self.stack.wait_for_end(number, PATIENCE)
+        assert ended.sub_status == "completed", ended
+        assert self.before.left == self.behind.left == 0, "the fault was never met"
+        return self.stack.run_log(number)
+
     def _gateway(self, address: str, handover: Handover | None = None) -> FleetGateway:
         ca = self.stack.credentials.ca_cert
         return FleetGateway(lambda: f"https://{address}", ca, handover=handover)
 
+    def _hear(self, sentence: str, message: OpenMessage | None) -> None:
+        assert message is not None, sentence
+        self.said.append((sentence, message.run_id))
+
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowerStack]:
-    with FlowerStack(tmp_path_factory.mktemp("flower")) as stack:
-        yield stack
+def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("handover")
+    with FlowerStack(folder) as stack, Site(stack, folder) as site:
+        yield site
 
 
 @pytest.fixture
-def place(stack: FlowerStack, tmp_path: Path) -> Place:
-    return Place(stack, tmp_path)
+def site(online: Site) -> Site:
+    """The one site of all tests here, with nothing said and nothing broken."""
+    online.said.clear()
+    online.before.left = online.behind.left = 0
+    return online
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", [{"before": "half"}, {"behind": "502"}])
-def test_work_whose_delivery_breaks_off_is_handed_out_again(place, where):
-    run, said = place.run_over(path=PULL_PATH, **where)
-    assert run.sub_status == "completed", run
-    assert said == [(f"Charité lost work on the way; it is {AGAIN}.", run.run_id)]
-    assert TRAINED_TWICE in place.stack.run_log(run.run_id)
+@pytest.mark.parametrize(("piece", "how"), [("before", "half"), ("behind", "502")])
+def test_work_whose_delivery_breaks_off_is_handed_out_again(site, piece, how):
+    getattr(site, piece).lose(PULL_PATH, how)
+    number = site.submit()
+    assert TRAINED_TWICE in site.over(number)
+    assert site.said == [(LOST, number)]
 
 
 @pytest.mark.slow
-def test_a_reply_that_cannot_be_sent_costs_the_round_and_not_the_run(place):
-    run, said = place.run_over(path=PUSH_PATH, before="refused")
-    assert run.sub_status == "completed", run
-    assert [AGAIN in sentence for sentence, _ in said] == [True], said
-    log = place.stack.run_log(run.run_id)
-    assert TRAINED_TWICE not in log
-    assert "5.0000e-01" in log, log  # the second round trained
+def test_a_reply_that_cannot_be_sent_costs_the_round_and_not_the_run(site):
+    site.before.lose(PUSH_PATH, "refused")
+    number = site.submit()
+    assert TRAINED_ONCE in site.over(number)
+    assert site.said == [(LOST, number)]
 
 
 @pytest.mark.slow
-def test_a_site_that_was_away_unnoticed_while_it_had_work_is_not_awaited(place):
+def test_a_site_that_was_away_unnoticed_while_it_had_work_is_not_awaited(site):
     """A ServerApp looks who is gone, but not while it fetches the answer of another site."""
-    with place.site("") as site:
-        number = place.submit(**{"client-sleep": 3.0})
-        box = MessageBox(place.stack.database)
-        wait_for(lambda: any(message.fetched for message in box.of_run(number)), 60)
-        with held(servers_app(place.stack)):
-            site.stop()
-            site.start()
-        run = place.stack.wait_for_end(number, PATIENCE)
-    assert run.sub_status == "completed", run
-    assert site.said == [(f"Charité lost work on the way; it is {AGAIN}.", number)]
-    assert "5.0000e-01" in place.stack.run_log(number)
+    before = site.received()
+    number = site.submit(**{"client-sleep": 3.0})
+    wait_for(lambda: site.received() > before, 60)
+    with held(servers_app(site.stack)):
+        site.stop()
+        site.start()
+    assert TRAINED_ONCE in site.over(number)
+    assert site.said == [(LOST, number)]
 
 
 def servers_app(stack: FlowerStack) -> psutil.Process:
@@ -244,24 +221,21 @@ def servers_app(stack: FlowerStack) -> psutil.Process:
 
 
 @pytest.mark.slow
-def test_an_answer_that_was_announced_and_never_sent_is_not_awaited(place):
+def test_an_answer_that_was_announced_and_never_sent_is_not_awaited(site):
     """The site announces it again, and Flower tells it that nothing is missing: so it thinks."""
-    run, _ = place.run_over(path=PUSH_PATH, behind="502", until=lambda: awaits_rest(place.stack))
-    assert run.sub_status == "completed", run
-    assert "5.0000e-01" in place.stack.run_log(run.run_id)
+    site.behind.lose(PUSH_PATH, "502", until=lambda: awaits_rest(site.stack))
+    assert TRAINED_ONCE in site.over(site.submit())
 
 
 @pytest.mark.slow
-def test_the_answer_of_a_site_that_died_while_it_sent_is_not_awaited(place):
-    with place.site(OBJECT_PATH, before="held") as site:
-        number = place.submit()
-        wait_for(lambda: awaits_rest(place.stack), 60)
-        site.stop()
-        site.start()
-        site.outer.left = 0
-        run = place.stack.wait_for_end(number, PATIENCE)
-    assert run.sub_status == "completed", run
-    assert "5.0000e-01" in place.stack.run_log(number)
+def test_the_answer_of_a_site_that_died_while_it_sent_is_not_awaited(site):
+    site.before.lose(OBJECT_PATH, "held")
+    number = site.submit()
+    wait_for(lambda: awaits_rest(site.stack), 60)
+    site.stop()
+    site.start()
+    site.before.left = 0
+    assert TRAINED_ONCE in site.over(number)
 
 
 def awaits_rest(stack: FlowerStack) -> bool:
@@ -272,35 +246,32 @@ def awaits_rest(stack: FlowerStack) -> bool:
 
 
 @pytest.mark.slow
-def test_work_that_a_site_can_never_take_in_is_withdrawn(place):
-    run, said = place.run_over(path=CONFIRM_PATH, before="refused", times=MOST_TIMES + 1)
-    assert run.sub_status == "completed", run
-    assert [AGAIN in sentence for sentence, _ in said] == [True] * MOST_TIMES + [False], said
-    assert NEVER in said[-1][0]
+def test_work_that_a_site_can_never_take_in_is_withdrawn(site):
+    site.before.lose(CONFIRM_PATH, "refused", times=MOST_TIMES + 1)
+    number = site.submit()
+    assert TRAINED_ONCE in site.over(number)
+    *again, (last, _) = site.said
+    assert again == [(LOST, number)] * MOST_TIMES
+    assert "goes on without it" in last
 
 
 @pytest.mark.slow
-def test_a_stranger_with_the_key_of_a_site_cannot_have_its_work_handed_out_again(place):
+def test_a_stranger_with_the_key_of_a_site_cannot_have_its_work_handed_out_again(site):
     """Nor is it, of course, while all goes well."""
-    stack = place.stack
-    with place.site("") as site:
-        number = place.submit(**{"client-sleep": 3.0})
-        box = MessageBox(stack.database)
-        wait_for(lambda: any(message.fetched for message in box.of_run(number)), 60)
-        for _ in range(5):
-            assert unsigned(site, stack.credentials.ca_cert) == 401
-            assert all(message.fetched for message in box.of_run(number))
-        run = stack.wait_for_end(number)
-    assert run.sub_status == "completed"
+    number = site.submit(**{"client-sleep": 3.0})
+    wait_for(lambda: site.has_taken(number), 60)
+    for _ in range(5):
+        assert unsigned(site) == 401
+        assert site.has_taken(number)
+    assert TRAINED_TWICE in site.over(number)
     assert site.said == []
-    assert TRAINED_TWICE in stack.run_log(number)
 
 
-def unsigned(site: Site, ca: Path) -> int:
+def unsigned(site: Site) -> int:
     """Ask for the work of a site without signing; the status of the answer."""
     public = load_ssh_private_key(site.key.read_bytes(), None).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    context = ssl.create_default_context(cafile=str(ca))
+    context = ssl.create_default_context(cafile=str(site.stack.credentials.ca_cert))
     connection = http.client.HTTPSConnection("127.0.0.1", site.door.port, context=context)
     headers = {"content-type": PROTOBUF_MEDIA_TYPE, KEY_HEADER: base64.b64encode(pem).decode()}
     connection.request("POST", PULL_PATH, b"", headers)
