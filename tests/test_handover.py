@@ -9,6 +9,7 @@ import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -144,6 +145,11 @@ class Site:
         """Whether it works on a message of that run."""
         return any(message.fetched for message in MessageBox(self.stack.database).of_run(number))
 
+    def public_key(self) -> bytes:
+        """PEM."""
+        public = load_ssh_private_key(self.key.read_bytes(), None).public_key()
+        return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
     def received(self) -> int:
         """How many messages it has got whole; Flower has deleted them then."""
         return self.stack.log("site").count("Received successfully")
@@ -257,9 +263,13 @@ def test_work_that_a_site_can_never_take_in_is_withdrawn(site):
 
 @pytest.mark.slow
 def test_a_stranger_with_the_key_of_a_site_cannot_have_its_work_handed_out_again(site):
-    """Nor is it, of course, while all goes well."""
+    """Nor is it, of course, while all goes well, or when one looks late into what was before."""
+    idle = datetime.now(UTC)
     number = site.submit(**{"client-sleep": 3.0})
     wait_for(lambda: site.has_taken(number), 60)
+    box = MessageBox(site.stack.database)
+    assert box.taken_by(site.public_key(), idle) == []
+    assert [open.run_id for open in box.taken_by(site.public_key(), datetime.now(UTC))] == [number]
     for _ in range(5):
         assert unsigned(site) == 401
         assert site.has_taken(number)
@@ -269,11 +279,12 @@ def test_a_stranger_with_the_key_of_a_site_cannot_have_its_work_handed_out_again
 
 def unsigned(site: Site) -> int:
     """Ask for the work of a site without signing; the status of the answer."""
-    public = load_ssh_private_key(site.key.read_bytes(), None).public_key()
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     context = ssl.create_default_context(cafile=str(site.stack.credentials.ca_cert))
     connection = http.client.HTTPSConnection("127.0.0.1", site.door.port, context=context)
-    headers = {"content-type": PROTOBUF_MEDIA_TYPE, KEY_HEADER: base64.b64encode(pem).decode()}
+    headers = {
+        "content-type": PROTOBUF_MEDIA_TYPE,
+        KEY_HEADER: base64.b64encode(site.public_key()).decode(),
+    }
     connection.request("POST", PULL_PATH, b"", headers)
     status = connection.getresponse().status
     connection.close()
@@ -286,7 +297,8 @@ def test_a_database_that_cannot_be_used_is_told_once_and_asked_again(tmp_path):
     path, key = PULL_PATH.encode(), base64.b64encode(b"a key")
     for _ in range(3):
         handover.begin(path, key)
-        assert handover.end(path, key, 0)
-        handover.look(key)
+        doubt = handover.end(path, key, 0)
+        assert doubt is not None
+        handover.look(doubt)
     assert len(said) == 1
     assert "database cannot be used" in said[0]

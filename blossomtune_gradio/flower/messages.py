@@ -38,7 +38,8 @@ FROM message_ins i
 JOIN node n ON n.node_id = i.dst_node_id
 JOIN run ON run.run_id = i.run_id
 JOIN task ON task.task_id = run.primary_task_id
-WHERE n.public_key = ? AND i.delivered_at <> '' AND task.finished_at IS NULL
+WHERE n.public_key = ? AND i.delivered_at <> '' AND i.delivered_at <= ?
+  AND task.finished_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM message_res r WHERE r.reply_to_message_id = i.message_id)
 """
 _WRITE_SECONDS = 2.0  # to wait for the SuperLink's own writing
@@ -87,14 +88,14 @@ class MessageBox:
         except sqlite3.Error:
             return []
 
-    def taken_by(self, public_key: bytes) -> list[OpenMessage]:
-        """What the owner of this key (PEM) has taken and not answered, of runs that go on.
+    def taken_by(self, public_key: bytes, until: datetime) -> list[OpenMessage]:
+        """What the owner of this key (PEM) took by then and has not answered, of runs that go on.
 
         Raises:
             FlowerError: the database cannot be used; so do those below.
         """
         with self._open() as connection:
-            rows = connection.execute(_OPEN, (public_key,)).fetchall()
+            rows = connection.execute(_OPEN, (public_key, until.isoformat())).fetchall()
         return [OpenMessage(message, run % _ALL, site or "") for message, run, site in rows]
 
     def hand_out_again(self, message_ids: Iterable[str]) -> None:

@@ -120,10 +120,7 @@ class FleetGateway:
             )
             status, sent = await self._send_answer(connection, send, path)
             if status < 300:
-                if self._traffic is not None:
-                    self._traffic.add(key, received, sent, reply)
-                if self._handover is not None and self._handover.end(path, key, sent, reply):
-                    await run_in_threadpool(self._handover.look, key)
+                await self._account(path, key, received, sent, reply)
         except TooBig:
             await self._trouble(send, scope, 413, self._too_big())
         except FlowerUnreachable as error:
@@ -133,6 +130,18 @@ class FleetGateway:
         finally:
             if connection is not None:
                 self._pool.give_back(origin, connection)
+
+    async def _account(
+        self, path: bytes, key: bytes, received: int, sent: int, reply: bytes
+    ) -> None:
+        """Tell of an exchange that went well."""
+        if self._traffic is not None:
+            self._traffic.add(key, received, sent, reply)
+        if self._handover is None:
+            return
+        doubt = self._handover.end(path, key, sent, reply)
+        if doubt is not None:
+            await run_in_threadpool(self._handover.look, doubt)
 
     async def _send_body(
         self, connection: Connection, receive: Receive, chunked: bool, keep: bool

@@ -16,6 +16,7 @@ import binascii
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
@@ -36,6 +37,15 @@ class _Site:
     answers: tuple[str, ...] = ()  # that it announced last
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Something of a site may be lost: what it did until a moment in which it was idle."""
+
+    key: bytes
+    answers: tuple[str, ...]
+    until: datetime
+
+
 class Handover:
     """What each key owes. All but `look` belongs to the gateway's own thread."""
 
@@ -52,8 +62,8 @@ class Handover:
             owes = path == _PULL and site.busy
             site.was_sure, site.sure = site.sure and not owes, False
 
-    def end(self, path: bytes, key: bytes, sent: int, body: bytes = b"") -> bool:
-        """The SuperLink answered well, so the key is the asker's; whether to `look` now.
+    def end(self, path: bytes, key: bytes, sent: int, body: bytes = b"") -> Doubt | None:
+        """The SuperLink answered well, so the key is the asker's; what to `look` into now.
 
         `sent` in bytes: the answer to one who asks for work is empty when there is none. `body` is
         that of the request, if it announced an answer.
@@ -61,22 +71,26 @@ class Handover:
         site = self._sites.get(key)
         if site is None:
             if len(self._sites) >= _MAX_KEYS:
-                return False
+                return None
             site = self._sites[key] = _Site()
         if path == _PUSH:
             site.sure, site.busy, site.answers = site.was_sure, False, roots(body)
         elif path == _PULL:
             site.sure, site.busy = site.was_sure, sent > 0
-            return not (site.sure or site.busy)
-        return path == _ACTIVATE and bool(site.answers)  # a new session: the last one is over
+        idle = path == _PULL and not site.busy
+        anew = path == _ACTIVATE and bool(site.answers)  # so its last session is over
+        if anew or (idle and not site.sure):
+            return Doubt(key, site.answers, datetime.now(UTC))
+        return None
 
-    def look(self, key: bytes) -> None:
-        """Set right what this site should work on, or send, and does not. Blocks a moment."""
+    def look(self, doubt: Doubt) -> None:
+        """Set right what a site should have worked on, or sent, and has not. Blocks a moment."""
         try:
-            lost = self._box.taken_by(base64.b64decode(key, validate=True))
+            public_key = base64.b64decode(doubt.key, validate=True)
+            lost = self._box.taken_by(public_key, doubt.until)
             again = [m for m in lost if self._times[m.message_id] < MOST_TIMES]
             never = [m for m in lost if self._times[m.message_id] >= MOST_TIMES]
-            self._box.end_pushes(self._sites[key].answers)
+            self._box.end_pushes(doubt.answers)
             self._box.hand_out_again(message.message_id for message in again)
             self._box.withdraw(message.message_id for message in never)
         except binascii.Error:
@@ -85,7 +99,7 @@ class Handover:
             self._say_once(f"Whether work of a site got lost is not known. {error}")
             return
         self._times.update(message.message_id for message in again)
-        self._sites[key].sure, self._trouble = not again, ""
+        self._sites[doubt.key].sure, self._trouble = not again, ""
         for message in again:
             self._tell(f"{_name(message)} lost work on the way; it is handed out again.", message)
         for message in never:
