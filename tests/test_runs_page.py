@@ -34,6 +34,7 @@ def page(browser, federation):
 
 def choose(page: Page, app: str) -> None:
     page.locator("#run-app").select_option(app)
+    expect(page.locator("#run-deploy")).to_be_enabled(timeout=20 * SECOND)  # the form is that app's
     expect(page.locator("#run-about-app")).to_contain_text("1.0.0")
     sample = "#config-size" if app == "message_app" else "#config-min-nodes"
     expect(page.locator(sample)).to_be_visible(timeout=20 * SECOND)
@@ -63,6 +64,22 @@ def test_a_wrong_value_is_told_at_its_field_and_nothing_starts_or_is_lost(page, 
     choose(page, "numpy_app")  # what was typed for one app is there again when one comes back
     choose(page, "message_app")
     expect(page.locator("#config-size")).to_have_value("2.5")
+
+
+def test_nothing_is_deployed_while_the_form_is_still_that_of_another_app(page):
+    choose(page, "message_app")
+    button = page.locator("#run-deploy")
+    page.evaluate(
+        """() => {
+          const seen = window.seen = [];
+          const button = document.querySelector("#run-deploy");
+          new MutationObserver(() => seen.push(button.disabled))
+            .observe(button, {attributes: true, attributeFilter: ["disabled"]});
+        }"""
+    )
+    page.locator("#run-app").select_option("numpy_app")
+    expect(button).to_be_enabled(timeout=20 * SECOND)
+    assert page.evaluate("window.seen")[0], "it could be pressed before the form was there"
 
 
 def test_a_double_click_is_one_run_that_waits_with_a_card_and_can_be_cancelled(page, federation):

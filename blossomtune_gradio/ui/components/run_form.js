@@ -141,7 +141,13 @@ const draw = () => {
   show(find("last"), Boolean(shown.last));
   drawPresets();
   fillFields();
-  find("deploy").disabled = !shown.apps.find((app) => app.name === shown.app)?.runnable;
+  allowDeploy();
+};
+// Not while the form is still that of the app before: its values would be refused, with no field to
+// say so at.
+const allowDeploy = () => {
+  const app = shown?.app === wantedApp && shown.apps.find((one) => one.name === wantedApp);
+  find("deploy").disabled = !(app && app.runnable);
 };
 const load = async (asked) => {
   const mine = (era += 1);
@@ -158,6 +164,7 @@ const load = async (asked) => {
 
 find("app").addEventListener("change", (event) => {
   wantedApp = event.target.value;
+  allowDeploy();
   say("busy", "");
   drawFaults({});
   load({ app: wantedApp });
@@ -195,14 +202,14 @@ find("form").addEventListener("submit", async (event) => {
   find("deploy").disabled = true;
   checks += 1; // an older check must not take the faults away
   const answer = await ask("deploy", { ...filled(), key, watch: find("watch").checked });
-  find("deploy").disabled = false;
+  allowDeploy();
   if (!answer) return say("busy", "The server did not answer. Press Deploy again: it stays one run.");
   if (answer.error) return say("bad", answer.error);
   const fault = drawFaults(answer.faults ?? {});
-  if (fault) {
-    fault.scrollIntoView({ block: "center" });
-    fault.querySelector("input, select").focus({ preventScroll: true });
-    return say("bad", answer.text);
+  if (answer.faults) {
+    fault?.scrollIntoView({ block: "center" });
+    fault?.querySelector("input, select").focus({ preventScroll: true });
+    return say("bad", fault ? answer.text : Object.values(answer.faults).join(" "));
   }
   key = answer.key;
   named("name").value = "";
