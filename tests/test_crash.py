@@ -112,7 +112,7 @@ def test_a_killed_flwr_run_is_repeated_and_a_lost_answer_is_found_in_flower(fede
 
 def test_answers_that_a_dying_superlink_took_out_reach_the_servers_app(federation):
     """It marks them as sent, deletes them, sends them. No kill -9 of ours would hit that moment."""
-    run = federation.start("taken out", num_server_rounds=2, client_sleep=1.0, min_nodes=3)
+    run = federation.start("taken out", num_server_rounds=2, client_sleep=5.0, min_nodes=3)
     wait_for(lambda: federation.run(run)["round"] >= 1, 180, every=0.1)
     with held(federation.servers_app()), closing(flowers_database(federation)) as database:
         wait_for(lambda: len(list(database.execute("SELECT * FROM message_res"))) == 3, 60)

@@ -206,7 +206,7 @@ def test_a_reply_that_cannot_be_sent_costs_the_round_and_not_the_run(site):
 def test_a_site_that_was_away_unnoticed_while_it_had_work_is_not_awaited(site):
     """A ServerApp looks who is gone, but not while it fetches the answer of another site."""
     before = site.received()
-    number = site.submit(**{"client-sleep": 3.0})
+    number = site.submit(**{"client-sleep": 5.0})
     wait_for(lambda: site.received() > before, 60)
     with held(servers_app(site.stack)):
         site.stop()

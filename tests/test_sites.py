@@ -269,7 +269,8 @@ def test_a_site_that_asks_while_the_superlink_is_away_is_told_to_ask_again(feder
     }
 
     def answer() -> tuple[bool, float]:
-        told = httpx.post(f"{federation.server.url}/api/v1/join", json=asked).json()
+        address = f"{federation.server.url}/api/v1/join"
+        told = httpx.post(address, json=asked, timeout=30, trust_env=False).json()
         return told["registered"], told["wait_seconds"]
 
     wait_for(lambda: answer() == (True, 0.0), 30)
