@@ -17,7 +17,7 @@ from flwr.common.config import parse_config_args
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.flower.site_keys import parse_public_key
 from blossomtune_gradio.site.kit import Site
-from blossomtune_gradio.site.programs import node_config
+from blossomtune_gradio.site.node_values import node_config
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server, lay_out_kit
 from tests.flower_stack import APPS, FlowerStack

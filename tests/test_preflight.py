@@ -34,8 +34,8 @@ from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.site.kit import Site, existing_key, read_site
 from blossomtune_gradio.site.network import judged_clock
-from blossomtune_gradio.site.preflight import Fault
 from blossomtune_gradio.site.reports import last_lines, without_paths
+from blossomtune_gradio.site.words import Fault
 from blossomtune_gradio.store.models import Participant, now
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from blossomtune_gradio.web.server import WebServer
@@ -233,7 +233,29 @@ def another_flwr(machine: Machine) -> None:
 
 def a_damaged_site_toml(machine: Machine) -> None:
     (machine.kit / "site.toml").write_text("site = ")
-    machine.expected = {"kit": r"site\.toml is damaged.*Fix: Get a new kit"}
+    machine.expected = {"kit": r"site\.toml, line 1, column \d: a name without a value.*Fix: "}
+
+
+def a_site_toml_that_lost_its_token(machine: Machine) -> None:
+    file = machine.kit / "site.toml"
+    file.write_text(re.sub("(?m)^token.*", "", file.read_text()))
+    machine.expected = {"kit": r"lacks token\. Fix: Take site\.toml out of the kit's zip again"}
+
+
+def a_socks_proxy(machine: Machine) -> None:
+    machine.environment["ALL_PROXY"] = "socks5://127.0.0.1:1080"
+    machine.expected = {"client": r"ALL_PROXY names a SOCKS proxy.*Fix: .*unset ALL_PROXY"}
+
+
+def a_proxy_of_no_kind(machine: Machine) -> None:
+    machine.environment["HTTPS_PROXY"] = "htp://someone:secret@proxy.example:3128"
+    machine.environment["NO_PROXY"] = "127.0.0.1"
+    machine.expected = {"client": r"with HTTPS_PROXY as it is .*Fix: correct or unset HTTPS_PROXY"}
+
+
+def a_value_flower_refuses(machine: Machine) -> None:
+    machine.write(node_config={"fine": 1, "patient-id-salt": 2**64 - 1})
+    machine.expected = {"data": r"node_config\.patient-id-salt .* is too large.*Fix: Write it as"}
 
 
 def a_replaced_ca(machine: Machine) -> None:
@@ -391,6 +413,10 @@ FAULTS: list[Callable[[Machine], None]] = [
     no_flwr_any_more,
     another_flwr,
     a_damaged_site_toml,
+    a_site_toml_that_lost_its_token,
+    a_socks_proxy,
+    a_proxy_of_no_kind,
+    a_value_flower_refuses,
     a_replaced_ca,
     a_clock_ahead,
     a_clock_behind,
@@ -483,6 +509,16 @@ def test_a_machine_that_is_ready_is_told_so_and_nothing_is_used_up(machine):
     assert all(check["ok"] for check in report.report["checks"])
     assert report.report["versions"]["flwr"]
     assert str(machine.kit) not in repr(report.report)
+
+
+def test_what_is_of_no_use_to_flower_is_left_out_and_told(machine):
+    networks = "localhost,127.0.0.1,fd07:b51a:cc66:f0::/64"
+    machine.environment |= {"NO_PROXY": networks, "SSLKEYLOGFILE": "/no/such/folder/keys"}
+    ended = machine.check()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "NO_PROXY is used without fd07:b51a:cc66:f0::/64" in ended.stdout
+    assert "SSLKEYLOGFILE names a file that cannot be written" in ended.stdout
+    assert "PASS client: " in ended.stdout
 
 
 def test_an_empty_data_folder_is_a_doubt_and_stops_nothing(machine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from .member import Member
 from .network import Way
 from .preflight import FAIL, PASS, SKIP, Check, look_here, up_to_first_fault
 from .reports import Reports
+from .surroundings import mend
 from .words import FIX_HERE, STOPPED, Problem, echo, say
 
 WARM_PLATFORMS = ("linux",)  # elsewhere a fork after importing torch may crash
@@ -19,6 +21,8 @@ WARM_PLATFORMS = ("linux",)  # elsewhere a fork after importing torch may crash
 def main() -> int:
     options = parsed()
     folder = options.dir.resolve()
+    for left_out in mend(os.environ):
+        echo(f"{left_out}\n")
     try:
         if options.check:
             return check(folder)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .toml_text import AGAIN, read_table
 from .words import Problem, say
 
 SECRET = "executor.secret"  # file in the state folder
@@ -62,6 +62,13 @@ _KINDS = {
     "report": bool,
     "share_log": bool,
 }
+_WORDS = {
+    str: "a text in quotes",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list in brackets",
+    dict: "a table: lines below [node_config]",
+}
 
 
 def read_site(folder: Path) -> Site:
@@ -71,22 +78,17 @@ def read_site(folder: Path) -> Site:
         Problem: it is missing, cannot be read, or lacks something.
     """
     path = folder / "site.toml"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Problem(
-            f"{path} cannot be read ({error.strerror}).", "Unpack the whole kit."
-        ) from None
-    except ValueError as error:
-        raise Problem(f"{path} is damaged ({error}).", "Get a new kit.") from None
+    values = read_table(path)
     names = {name for name in Site.__dataclass_fields__ if name != "folder"}
     missing = sorted(names - _OPTIONAL - set(values))
     if missing:
-        raise Problem(f"{path} lacks {', '.join(missing)}.", "Get a new kit.")
+        raise Problem(f"{path} lacks {', '.join(missing)}.", AGAIN)
     for name in names & set(values):
         kind = _KINDS.get(name, str)
-        if not isinstance(values[name], kind):
-            raise Problem(f"{name} in {path} must be a {kind.__name__}.", "Correct it.")
+        if type(values[name]) is not kind:
+            raise Problem(f"{name} in {path} must be {_WORDS[kind]}.", "Correct that line.")
+    if not all(isinstance(one, str) for one in values.get("preload", [])):
+        raise Problem(f"preload in {path} must hold texts only.", "Correct that line.")
     with suppress(OSError):
         path.chmod(0o600)  # it holds the token
     return Site(folder=folder, **{name: values[name] for name in names & set(values)})

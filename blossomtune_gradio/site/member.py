@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from .kit import SECRET, Site, write_private
+from .node_values import node_config
 from .programs import (
     Child,
     child_environment,
     end_leftovers,
     free_port,
-    node_config,
     supernode_program,
 )
 from .reports import Reports

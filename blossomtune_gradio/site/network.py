@@ -14,14 +14,13 @@ import socket
 import ssl
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from .kit import Site, existing_key
-from .preflight import Doubt, Fault
-from .server import ask_whether_welcome, is_loopback
-from .words import Problem, Unreachable
+from .server import ask_whether_welcome
+from .surroundings import proxy_for
+from .words import Doubt, Fault, Problem, Unreachable
 
 SECONDS = 8.0  # for each step
 AHEAD, BEHIND = 5.0, 300.0  # seconds of clock Flower tolerates
@@ -98,6 +97,13 @@ class Way:
         if not self._proxy:
             return "none is in use."
         assert self._socket is not None
+        if not self._proxy.startswith("http"):
+            scheme = self._proxy.partition("://")[0]
+            raise Fault(
+                f"The proxy {shown(self._proxy)} is one for {scheme}, which join.py cannot use.",
+                "set HTTPS_PROXY to an HTTP proxy, or if no proxy is needed run: "
+                f"export NO_PROXY={self._host}",
+            )
         try:
             status, first = connect(self._socket, f"{self._host}:{self._port}", self._proxy)
         except OSError as error:
@@ -216,14 +222,6 @@ def judged_clock(ahead: float) -> str:
     return (
         "agrees with the server's." if abs(ahead) < 2 else f"is {ahead:+.0f} s off, which is fine."
     )
-
-
-def proxy_for(host: str) -> str:
-    """The proxy that Python and Flower use for this host, or ""."""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return ""
-    proxy = urllib.request.getproxies().get("https", "")
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
 def address(url: str, default: int) -> tuple[str, int]:

@@ -20,24 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .kit import Site, existing_key
-from .programs import node_config, supernode_program
-from .words import Problem
+from .node_values import misplaced, read_back
+from .programs import child_environment, supernode_program
+from .surroundings import client as made_client
+from .words import Doubt, Fault, Problem
 
 PASS, WARN, FAIL, SKIP = "PASS", "WARN", "FAIL", "SKIP"
 DATA_KEYS = ("data", "data-path")
 NO_PATHS = ("hub", "sample")
-
-
-class Fault(Exception):
-    """A check failed. `passing`: it may be over by itself, so joining goes on trying."""
-
-    def __init__(self, sentence: str, fix: str, *, passing: bool = False) -> None:
-        super().__init__(sentence)
-        self.sentence, self.fix, self.passing = sentence, fix, passing
-
-
-class Doubt(Fault):
-    """Worth telling, but nothing has to stop for it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ def look(name: str, at: Callable[[], str]) -> Check:
 
 def look_here(site: Site) -> list[Check]:
     """Everything that can be wrong on this machine."""
-    found = []
+    found: list[Check] = []
     for name, check in (
         ("python", python),
         ("flwr", flwr),
@@ -80,7 +70,10 @@ def look_here(site: Site) -> list[Check]:
         ("loopback", loopback),
     ):
         found.append(look(name, lambda check=check: check(site)))  # type: ignore[misc]
-    return found
+    for needed in ("flwr", "certificate"):
+        if any(one.name == needed and one.state == FAIL for one in found):
+            return [*found, Check("client", SKIP, f"needs what {needed} looks at.")]
+    return [*found, look("client", lambda: client(site))]
 
 
 def up_to_first_fault(steps: Iterable[tuple[str, Callable[[], str]]]) -> list[Check]:
@@ -190,7 +183,12 @@ def disk(site: Site) -> str:
 
 def data(site: Site) -> str:
     """Whether Flower takes node_config, and what it names as a path can be read."""
-    node_config(site, {"partition_id": 0, "num_partitions": 1})
+    read_back(site)
+    if lost := misplaced(site):
+        raise Doubt(
+            f"{', '.join(lost)} in site.toml stands below [node_config], where only apps see it.",
+            "move it above [node_config].",
+        )
     paths = {
         name: value
         for name, value in site.node_config.items()
@@ -213,6 +211,11 @@ def data(site: Site) -> str:
 
 def is_path(name: str, value: str) -> bool:
     return value.startswith(("/", "~")) or (name in DATA_KEYS and value not in NO_PATHS)
+
+
+def client(site: Site) -> str:
+    """Whether the SuperNode can make its HTTP client with the variables that are set here."""
+    return made_client(site, child_environment(site))
 
 
 def loopback(_site: Site) -> str:

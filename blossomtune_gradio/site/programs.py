@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,15 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from .kit import SECRET, Site
+from .surroundings import near_first
 from .words import Problem, echo, say
 
 STOP_SECONDS = 10
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_NODE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Child:
@@ -157,32 +155,9 @@ def supernode_program() -> str:
     return found
 
 
-def node_config(site: Site, answer: dict[str, Any]) -> str:
-    """The node configuration in Flower's notation: key=value pairs, values as in TOML."""
-    values = {
-        **site.node_config,
-        "partition-id": answer["partition_id"],
-        "num-partitions": answer["num_partitions"],
-    }
-    return " ".join(f"{key}={toml_value(key, value)}" for key, value in values.items())
-
-
-def toml_value(key: str, value: object) -> str:
-    if not _NODE_KEY.fullmatch(key) or not isinstance(value, str | int | float):
-        raise Problem(
-            f"node_config.{key} in site.toml cannot be used.",
-            "Names consist of letters, digits, - and _; values are texts, numbers, true or false.",
-        )
-    if isinstance(value, str):  # Flower's pattern ends a text at its first quotation mark
-        return '"' + json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022") + '"'
-    return json.dumps(value)
-
-
 def child_environment(site: Site) -> dict[str, str]:
     """Ours, plus what keeps Flower quiet, local and apart from other installations."""
-    loopback = "127.0.0.1,localhost,::1"
-    apart = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    no_proxy = f"{apart},{loopback}" if apart else loopback
+    no_proxy = near_first(os.environ)
     return os.environ | {
         "FLWR_HOME": str(site.state / "flwr"),
         "FLWR_TELEMETRY_ENABLED": "0",

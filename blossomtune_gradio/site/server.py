@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import ssl
 import urllib.error
@@ -12,6 +11,7 @@ import urllib.request
 from typing import Any, NoReturn
 
 from .kit import Site
+from .surroundings import proxy_for
 from .words import REFUSED, REVOKED, Problem, Unreachable
 
 _ADVICE = {
@@ -70,22 +70,13 @@ def post(site: Site, url: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def opener(site: Site) -> urllib.request.OpenerDirector:
-    """HTTPS with the kit's CA; through the usual proxy, but never for this very machine."""
+    """HTTPS with the kit's CA; through the proxy that Flower uses, never for this machine."""
     host = urllib.parse.urlsplit(site.join_url).hostname or ""
     context = ssl.create_default_context(cafile=str(site.ca))
     return urllib.request.build_opener(
-        urllib.request.ProxyHandler({} if is_loopback(host) else None),
+        urllib.request.ProxyHandler({"https": proxy} if (proxy := proxy_for(host)) else {}),
         urllib.request.HTTPSHandler(context=context),
     )
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def problem_detail(error: urllib.error.HTTPError) -> str:

@@ -20,6 +20,18 @@ class Unreachable(Exception):
     """The server does not answer now; worth another try."""
 
 
+class Fault(Exception):
+    """A check failed. `passing`: it may be over by itself, so joining goes on trying."""
+
+    def __init__(self, sentence: str, fix: str, *, passing: bool = False) -> None:
+        super().__init__(sentence)
+        self.sentence, self.fix, self.passing = sentence, fix, passing
+
+
+class Doubt(Fault):
+    """Worth telling, but nothing has to stop for it."""
+
+
 class Stopped(Exception):
     """Somebody asked us to end while we waited."""
 
