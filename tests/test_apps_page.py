@@ -62,10 +62,18 @@ def test_apps_are_shown_with_what_to_fix_and_a_new_one_appears(browser, server):
         expect(made).to_contain_text("Heart study", timeout=30_000)
         expect(made.locator(".bt-lamp")).to_have_text("ready")
         assert app.apps.get("heart-study").findings == ()
+        listed = page.locator("#run-app option[value=heart-study]")
+        expect(listed).to_have_count(1)  # it can be chosen without a reload
+        made.get_by_role("button", name="Deploy heart-study").click()
+        expect(page.locator("#run-app")).to_have_value("heart-study")
+        expect(page.locator("#run-deploy")).to_be_enabled()
 
         (app.apps.folder / "heart-study" / "heart_study" / "task.py").unlink()
         (app.apps.folder / "heart-study" / "heart_study" / "server_app.py").write_text("app = (")
         expect(made).to_contain_text("was never closed", timeout=30_000)  # seen without a reload
+        expect(listed).to_contain_text("cannot run")
+        expect(page.locator("#run-deploy")).to_be_disabled()
+        expect(made.get_by_role("button", name="Deploy heart-study")).to_be_hidden()
 
 
 def test_what_is_sent_of_an_app_is_short_and_can_be_shown(server):

@@ -105,6 +105,10 @@ def test_make_demo_with_data_of_ones_own_shows_itself_until_ctrl_c(tmp_path):
     demo = Typed(command.replace("/reviews", str(data)).replace("/model", "fresh"), tmp_path)
     demo.waits_for(r"http://127\.0\.0\.1:\d+")
     demo.waits_for("are online")
+    listing = re.search(r"command line: (.*)", demo.said)
+    assert listing
+    runs = subprocess.run(listing[1].split(), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "quickstart_huggingface" in runs.stdout, runs.stderr
     demo.waits_for("round 1: accuracy")
     demo.interrupt()
     [(config,)] = kept(tmp_path / "data", "SELECT config FROM runs")

@@ -6,6 +6,7 @@ from playwright.sync_api import Page, expect
 
 from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import RunStatus
+from tests.axe import violations
 from tests.browser import watched_page
 from tests.live import LiveFederation
 from tests.people import ADMIN
@@ -108,7 +109,7 @@ def test_a_double_click_is_one_run_that_waits_with_a_card_and_can_be_cancelled(p
     expect(up).to_be_visible()
     expect(down).to_be_hidden()
     federation.app.runs.stop(behind.id, ADMIN)
-    row.get_by_role("button", name="Stop clicked twice").click()
+    row.get_by_role("button", name="Cancel clicked twice").click()
     ended = page.locator("#runs tbody tr").filter(has_text="clicked twice")
     expect(ended).to_contain_text("stopped", timeout=20 * SECOND)
     expect(ended).to_contain_text("took it out of the queue")
@@ -154,6 +155,8 @@ def test_history_one_run_its_log_lines_and_run_again(page, federation):
     expect(page.locator("#run-title")).to_have_text("shown in full", timeout=20 * SECOND)
     assert page.url.endswith(f"/runs?run={run.id}")
     expect(page.locator("#run-state")).to_have_text("completed")
+    expect(page).to_have_title("shown in full · completed · BlossomTune")
+    assert violations(page) == []
     expect(page.locator("#run-sites")).to_contain_text("North")
     expect(page.locator("#run-events")).to_contain_text("Round 2 begins")
     expect(page.locator("#run-numbers")).to_contain_text("local admin")
@@ -195,8 +198,26 @@ def test_the_log_can_be_downloaded_and_a_run_deleted(page, federation):
     )
     page.goto(f"{federation.server.url}/runs?run={run.id}")
     page.locator("#run-delete").click(timeout=30 * SECOND)
+    page.get_by_role("button", name="Not now").click()
+    expect(page.locator("#run-delete-yes")).to_have_count(0)
+    assert "goes away" in names(federation)
+    page.locator("#run-delete").click()
     page.locator("#run-delete-yes").click()
     expect(page.locator("#runs")).to_be_visible(timeout=20 * SECOND)
     expect(page.locator("#runs")).not_to_contain_text("goes away", timeout=20 * SECOND)
     assert "goes away" not in names(federation)
     assert httpx.get(url, trust_env=False).status_code == 404
+
+
+def test_a_page_whose_server_is_silent_says_so_and_claims_nothing(browser, federation):
+    page = browser.new_context().new_page()
+    page.goto(f"{federation.server.url}/runs")
+    expect(page.locator("#queue-empty")).to_have_text("Nothing runs and nothing waits.")
+    expect(page).to_have_title("Runs · BlossomTune")
+    page.context.set_offline(True)
+    expect(page.locator("#alerts")).to_contain_text("The server has not answered since")
+    expect(page.locator("#queue-empty")).to_contain_text("Not known while the server")
+    page.context.set_offline(False)
+    expect(page.locator("#queue-empty")).to_have_text("Nothing runs and nothing waits.")
+    expect(page.locator("#alerts > *")).to_have_count(0)
+    page.context.close()

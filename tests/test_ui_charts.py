@@ -31,10 +31,10 @@ def test_rounds_are_drawn_in_the_order_of_their_numbers() -> None:
     assert chart(values, "loss")["sort"] == ["0", "1", "2", "10"]
 
 
-def test_a_single_point_is_drawn_as_a_dash_that_can_be_seen() -> None:
+def test_a_single_round_is_a_word_like_all_others() -> None:
     drawn = chart(RUN, "loss")
-    assert len(set(drawn["value"]["round"])) == 2
-    assert drawn["x_title"] == "round 1"
+    assert list(drawn["value"]["round"]) == ["1"]
+    assert drawn["sort"] == ["1"]
 
 
 def test_a_chart_without_points_stays_hidden_and_is_never_hidden_again() -> None:

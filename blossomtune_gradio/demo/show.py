@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from blossomtune_gradio.web.server import WebServer, port_is_free
 
 _APP = "quickstart_huggingface"
 _NAMES = ("Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel")
+_PROGRAM = sys.argv[0] if Path(sys.argv[0]).name == "blossomtune" else "blossomtune"
 _MARK = ".blossomtune-demo"  # only a folder with this file in it is ever emptied
 _ONLINE_SECONDS = 120.0
 
@@ -79,6 +81,7 @@ class Show:
             stack.callback(app.close)
             server = stack.enter_context(WebServer(app))
             stack.enter_context(self._view)
+            stack.callback(app.tokens.take_back_locally, self._settings.data_dir)
             try:
                 result = self._perform(app, server, stack)
             except Interrupted:
@@ -94,6 +97,8 @@ class Show:
         self._view.done("web page", server.url)
         self._view.doing("Starting the SuperLink")
         app.open()
+        app.tokens.hand_out_locally(self._settings.data_dir, server.url)
+        self._view.done("command line", f"{_PROGRAM} run list --data-dir {self._folder / 'server'}")
         app.federation.start(by=LOCAL_ADMIN)
         self._view.done("SuperLink", "running with TLS, every site needs its own key")
         self._bring_sites(app, stack)

@@ -3,7 +3,7 @@
 It is made at most once a second, however many people look, and cut down to what each may see:
 strangers read how far a run is and how many sites are there, but no name; a participant reads their
 own site beside that. Surprise: colours are not decided in the page; each thing carries a `tone`:
-good, busy, bad or off.
+good, live (at work, all is well), busy (somebody should look), bad or off.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.service import RunService
+from blossomtune_gradio.services.runs.waiting import ANSWERS
 from blossomtune_gradio.services.sites.service import Site, SiteService
 from blossomtune_gradio.store.models import Run, RunStatus
 
@@ -30,7 +31,10 @@ _TONES = {
     State.EXITED: "bad",
     State.STOPPED: "off",
 }
-_RUN_TONES = {
+RUN_TONES = {
+    RunStatus.QUEUED: "off",
+    RunStatus.SUBMITTED: "live",
+    RunStatus.RUNNING: "live",
     RunStatus.COMPLETED: "good",
     RunStatus.FAILED: "bad",
     RunStatus.LOST: "bad",
@@ -97,16 +101,18 @@ class Overview:
         }
 
     def _run(self, run: Run) -> dict[str, Any]:
-        why = self._runs.why(run, SYSTEM)
+        why, wait = self._runs.why(run, SYSTEM), self._runs.wait(run, SYSTEM)
+        tone = RUN_TONES[run.status]
         return {
             "id": run.id,
             "name": run.name,
             "app": run.app,
             "status": run.status.value,
-            "tone": _RUN_TONES.get(run.status, "busy"),
+            "tone": "busy" if why and not run.status.is_end else tone,
             "round": run.round,
             "rounds": run.rounds,
             "why": why,
+            "answers": wait.short if wait and wait.code == ANSWERS and not wait.late else "",
             "started": _iso(run.started_at),
             "ended": _iso(run.ended_at),
             "points": self._metrics.count(run.id),

@@ -3,7 +3,7 @@
 A point belongs into a chart when the last part of its name speaks of accuracy or loss; where some
 say just that, only they are drawn (not `val-loss` or `train-loss` beside `loss`), and the table has
 all. Surprises of `gr.LinePlot`: a continuous axis would show round 1.5, so few rounds are drawn
-as words; a line of a single point is invisible, so that one becomes a short dash; and its script
+as words; a line of a single point has no length, so the style makes it a dot; and its script
 fails when a plot is hidden again, so a run without points gets an empty one (the style hides it).
 """
 
@@ -23,7 +23,6 @@ COLOURS = ("#c2517f", "#1f8a8a", "#b07c10", "#6b74d6", "#5d8a3a", "#8d6e63")  # 
 _WHO = {"server": "server", "evaluate": "sites, evaluation", "train": "sites, training"}
 _MOST_SITES = 6  # more lines than that nobody can tell apart
 _MOST_WORDS = 24  # rounds with a label each
-_DASH = 0.04  # half of its length, in rounds
 
 
 def colours(values: Sequence[Value], sites: Mapping[str, str] = NO_NAMES) -> dict[str, str]:
@@ -61,21 +60,10 @@ def numbers(values: Sequence[Value], sites: Mapping[str, str] = NO_NAMES) -> dic
 
 def _axis(frame: pd.DataFrame) -> dict[str, Any]:
     rounds = sorted(set(frame["round"]))
-    only = len(rounds) == 1
-    words = 1 < len(rounds) <= _MOST_WORDS
-    if only:
-        ends = [frame.assign(round=frame["round"] + shift) for shift in (-_DASH, _DASH)]
-        frame = pd.concat(ends)
-    elif words:
+    words = len(rounds) <= _MOST_WORDS
+    if words:
         frame = frame.assign(round=frame["round"].astype(str))
-    return {
-        "value": frame,
-        "sort": [str(number) for number in rounds] if words else None,
-        "x_lim": [rounds[0] - 0.5, rounds[0] + 0.5] if only else [None, None],
-        "x_title": f"round {rounds[0]}" if only else "round",
-        "x_axis_labels_visible": not only,
-        "tooltip": "none" if only else "axis",
-    }
+    return {"value": frame, "sort": [str(number) for number in rounds] if words else None}
 
 
 def _drawn(values: Sequence[Value], chart_name: str) -> list[Value]:

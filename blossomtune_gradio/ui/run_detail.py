@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidFields, NotFound
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.store.models import Run, now
+from blossomtune_gradio.services.runs import stake
+from blossomtune_gradio.store.models import Run, RunSite, now
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts
 from blossomtune_gradio.ui.components import part
@@ -36,12 +38,13 @@ def _readers(app: Application, guard: Guard) -> Readers:
     @guard.server_function(Role.RESEARCHER)  # causes, waits and sites name others
     def detail(asked: object, user: User) -> dict[str, Any]:
         run = app.runs.get(sent.number(asked, "id"), user)
-        wait = app.runs.wait(run, user)
+        wait, sites = app.runs.wait(run, user), app.history.sites(run.id, user)
         return {
             **detail_row(run, _defaults(app, run.app)),
             "wait": wait.to_json() if wait else None,
             "events": [event_row(event) for event in app.history.events(run.id, user)],
-            "sites": _sites(app, run, user),
+            "sites": _sites(app, run, sites, user),
+            "stake": stake.of_run(run, sites),
             "points": app.metrics.count(run.id),
             "watched": app.alerts.watches(run.id, user),
             "can_delete": user.role >= Role.ADMIN or run.created_by == user.id,
@@ -81,9 +84,10 @@ def _readers(app: Application, guard: Guard) -> Readers:
     return detail, halt, mark, watch, remove
 
 
-def _sites(app: Application, run: Run, user: User) -> list[dict[str, Any]]:
+def _sites(
+    app: Application, run: Run, sites: Sequence[RunSite], user: User
+) -> list[dict[str, Any]]:
     """What each site did, with the output that those which failed share."""
-    sites = app.history.sites(run.id, user)
     failed = [site.participant_id for site in sites if site.failures and site.participant_id]
     until = (run.ended_at or now()) + _TAIL_COMES
     tails = app.site_reports.tails(failed, run.created_at, until, user)

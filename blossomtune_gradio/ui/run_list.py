@@ -23,7 +23,10 @@ def build_queue(app: Application, guard: Guard) -> None:
     def queue(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         runs = [*((run, 0) for run in app.runs.active(user))]
         runs += [(run, place) for place, run in enumerate(app.runs.queue(user), start=1)]
-        rows = [open_row(run, place, app.runs.wait(run, user)) for run, place in runs]
+        rows = [
+            open_row(run, place, app.runs.wait(run, user), app.history.sites(run.id, user))
+            for run, place in runs
+        ]
         return {"rows": rows, "now": right_now(), "slots": app.settings.run_slots}
 
     @guard.server_function(Role.RESEARCHER)

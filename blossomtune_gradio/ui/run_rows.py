@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from blossomtune_gradio.services.overview import RUN_TONES
+from blossomtune_gradio.services.runs import stake
 from blossomtune_gradio.services.runs.waiting import Wait
-from blossomtune_gradio.store.models import Run, RunEvent, RunSite, RunStatus
-
-RUN_TONES = {
-    RunStatus.COMPLETED: "good",
-    RunStatus.FAILED: "bad",
-    RunStatus.LOST: "bad",
-    RunStatus.STOPPED: "off",
-}
+from blossomtune_gradio.store.models import Run, RunEvent, RunSite
 
 
 def run_row(run: Run, place: int = 0) -> dict[str, Any]:
@@ -23,7 +19,7 @@ def run_row(run: Run, place: int = 0) -> dict[str, Any]:
         "name": run.name,
         "app": run.app,
         "status": run.status.value,
-        "tone": RUN_TONES.get(run.status, "busy"),
+        "tone": RUN_TONES[run.status],
         "round": run.round,
         "rounds": run.rounds,
         "created": iso(run.created_at),
@@ -39,12 +35,15 @@ def run_row(run: Run, place: int = 0) -> dict[str, Any]:
     }
 
 
-def open_row(run: Run, place: int, wait: Wait | None) -> dict[str, Any]:
-    """One run that has not ended, with the card of what it waits for."""
+def open_row(
+    run: Run, place: int, wait: Wait | None, sites: Sequence[RunSite] = ()
+) -> dict[str, Any]:
+    """One run that has not ended, with the card of what it waits for and what a stop cuts off."""
     return {
         **run_row(run, place),
         "stopping": bool(run.stop_asked_by),
         "wait": wait.to_json() if wait else None,
+        "stake": stake.of_run(run, sites),
     }
 
 

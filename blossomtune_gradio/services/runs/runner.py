@@ -82,9 +82,9 @@ class Runner:
         return None
 
     def waiting_for(self, run: Run) -> str:
-        """The same as a sentence, or ""."""
+        """The same as a sentence, or "" when there is no need to look at it."""
         wait = self.wait_of(run)
-        return wait.sentence if wait else ""
+        return wait.sentence if wait and wait.late else ""
 
     # -- the thread ------------------------------------------------------------------------
 

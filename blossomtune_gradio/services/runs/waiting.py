@@ -1,7 +1,8 @@
 """Why a run does not move: one card, made from what is known at this moment. Pure.
 
 A card has a code (`superlink`, `slot`, `sites`, `answers`), a sentence, the sites it is about and,
-where there is one, the deadline and what happens then.
+where there is one, the deadline and what happens then. Surprise: sites that train are waited for in
+every healthy round, so that card is calm (`late` is False) until it takes much longer than before.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, now
 
 SUPERLINK, SLOT, SITES, ANSWERS = "superlink", "slot", "sites", "answers"
-_PATIENCE = 15.0  # seconds a site may train before anybody speaks of waiting
+_FIRST_PATIENCE = 600.0  # seconds before answers are late while no round of the run tells more
+_LEAST_PATIENCE = 60.0  # seconds in which nothing is late
+_LATE = 2  # times what the longest round of the run took
 _PRESENCE = {
     "offline": "offline",
     "registered": "never seen",
@@ -35,6 +38,7 @@ class Wait:
     sites: tuple[dict[str, Any], ...] = ()  # name, what, seen (ISO or None), failed (checks)
     deadline: datetime | None = None
     then: str = ""  # what happens at the deadline
+    late: bool = True  # False: it takes its time, and nobody need look at it
 
     def without_checks(self) -> Wait:
         """For everybody but admins: only to them a site tells what its checks found."""
@@ -49,6 +53,7 @@ class Wait:
             "sites": list(self.sites),
             "deadline": self.deadline.isoformat(timespec="seconds") if self.deadline else None,
             "then": self.then,
+            "late": self.late,
         }
 
 
@@ -76,37 +81,53 @@ def for_sites(run: Run, required: int, sites: Sequence[Site], connected: int | N
     lack = f"Needs {required} sites, {count} online." if required else "No site is online."
     names = ", ".join(f"{site.name} ({site.seen})" for site in absent)
     missing = f"Missing: {names}." if names else "No other site is approved."
+    do = "Start the missing SuperNode(s)" if absent else "Approve more sites"
     deadline, then = _quorum(run)
     return Wait(
         code=SITES,
-        sentence=f"{lack} {missing} Start the missing SuperNode(s), or stop the run.",
-        short=f"{lack} Start the missing SuperNode(s), or stop the run." if absent else "",
+        sentence=f"{lack} {missing} {do}, or stop the run.",
+        short=f"{lack} {do}, or stop the run." if absent else "",
         sites=tuple(_absent(site) for site in absent),
         deadline=deadline,
         then=then,
     )
 
 
-def for_answers(run: Run, rows: Sequence[RunSite]) -> Wait | None:
-    """Sites that were asked in this round and have not answered; None while that is no wonder."""
+def for_answers(run: Run, rows: Sequence[RunSite], longest_round: float = 0) -> Wait | None:
+    """Sites that were asked in this round and have not answered; None when there is none.
+
+    `longest_round` is what the longest round of this run took, in seconds; 0 while none is over.
+    """
     silent = [row for row in rows if row.open_messages and row.open_since]
     oldest = min((row.open_since for row in silent if row.open_since), default=None)
-    if oldest is None or (now() - oldest).total_seconds() < _PATIENCE:
+    if oldest is None:
         return None
+    late = (now() - oldest).total_seconds() > _patience(run, longest_round)
     names = ", ".join(f"{row.name} (asked {_span(row.open_since)} ago)" for row in silent)
     began = f"Round {run.round}: " if run.round else ""
-    short = f"{began}{len(rows) - len(silent)} of {len(rows)} sites have answered."
+    short = f"{len(rows) - len(silent)} of {len(rows)} sites have answered"
     return Wait(
         code=ANSWERS,
-        sentence=f"{short} Not yet: {names}.",
-        short=short,
+        sentence=f"{began}{short}. Not yet: {names}.",
+        short=short if not late else f"{began}{short}.",
         sites=tuple(
-            {"name": row.name, "what": "has not answered", "seen": _iso(row.open_since)}
+            {
+                "name": row.name,
+                "what": "has not answered" if late else "at work",
+                "seen": _iso(row.open_since),
+            }
             for row in silent
         ),
         deadline=round_deadline(run, oldest),
         then="the run is stopped" if run.round_seconds else "",
+        late=late,
     )
+
+
+def _patience(run: Run, longest_round: float) -> float:
+    """Seconds a site may be at work before it is late."""
+    seconds = max(_LEAST_PATIENCE, _LATE * longest_round) if longest_round else _FIRST_PATIENCE
+    return min(seconds, run.round_seconds / 2) if run.round_seconds else seconds
 
 
 def round_deadline(run: Run, asked: datetime | None = None) -> datetime | None:

@@ -51,7 +51,11 @@ class RunWatcher:
         rows = self._ledger.rows()
         if not run.round and not rows and len(self._online()) < (least := _least_sites(run)):
             return waiting.for_sites(run, least, self._all_sites(), None)
-        return waiting.for_answers(run, rows)
+        return waiting.for_answers(run, rows, self._longest_round())
+
+    def _longest_round(self) -> float:
+        with self._book.database.read() as session:
+            return timeline.longest_round(session, self._run_id)
 
     def look(self, run: Run, flower_id: int, over: bool = False) -> Run:
         """Note what the sites do, and act when a deadline is over. The row as it is now."""

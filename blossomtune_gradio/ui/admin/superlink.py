@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.services.runs import stake
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
 
 
 def build_superlink(app: Application, guard: Guard) -> None:
-    panel = part("superlink", elem_id="superlink")
+    @guard.server_function(Role.ADMIN)
+    def stakes(asked: object, user: User) -> dict[str, str]:  # noqa: ARG001 - nothing is asked
+        runs = [(run, app.history.sites(run.id, user)) for run in app.runs.active(user)]
+        return {"text": stake.of_superlink(runs)}
+
+    panel = part("superlink", elem_id="superlink", readers=(stakes,), role=Role.ADMIN)
 
     @guard(Role.ADMIN)
     def on_start(user: User) -> Said:

@@ -1,7 +1,8 @@
 // A card per app. What an app says of itself is put in as text; its README alone is HTML, which
 // the server has cleaned, and it is asked for when it is opened.
-const { find, make, put, show, light, ask, poll, each, say, rowOf } = blossom(element, server);
+const { find, make, put, show, light, ask, poll, each, say, rowOf, actionButton } = blossom(element, server);
 let state = "";
+let known = new Map(); // name: what was shown of the app
 const TONES = { error: "bad", warning: "busy", note: "off" };
 const WORDS = { error: "Error", warning: "Warning", note: "Note" };
 
@@ -15,7 +16,9 @@ const create = (app) => {
   const node = make("li", "bt-app");
   node.id = `app-${app.name}`;
   const top = make("div", "bt-app-top");
-  top.append(make("h3"), make("span", "bt-lamp"));
+  const deploy = actionButton("Deploy", () => tellForm("blossom:deploy", { app: app.name }));
+  deploy.setAttribute("aria-label", `Deploy ${app.name}`);
+  top.append(make("h3"), make("span", "bt-lamp"), deploy);
   const settings = fold(app, "settings", "");
   const scroll = make("div", "bt-scroll");
   scroll.tabIndex = 0;
@@ -64,8 +67,9 @@ const createFinding = () => {
 };
 const fill = (node, app) => {
   const [top, about, description, findings, folds] = node.children;
+  show(top.lastChild, app.tone !== "bad");
   put(top.firstChild, app.title);
-  light(top.lastChild, app.tone, app.word);
+  light(top.children[1], app.tone, app.word);
   put(about, app.about.join("  ·  "));
   put(description, app.description);
   show(description, Boolean(app.description));
@@ -87,6 +91,7 @@ const fill = (node, app) => {
   show(readme, app.has_readme);
   if (readme.open) openReadme(app.name, readme);
 };
+const tellForm = (what, detail) => document.dispatchEvent(new CustomEvent(what, { detail }));
 const turn = poll(async () => {
   const answer = await ask("apps", { state });
   show(find("fault"), Boolean(answer?.error));
@@ -94,6 +99,11 @@ const turn = poll(async () => {
   if (!answer?.rows) return;
   state = answer.state;
   each(find("apps"), answer.rows, ({ name }) => name, create, fill);
+  const apps = answer.rows.map(({ name, tone }) => ({ name, runnable: tone !== "bad" }));
+  const now = new Map(answer.rows.map((row) => [row.name, JSON.stringify(row)]));
+  const mended = [...now.keys()].filter((name) => known.has(name) && known.get(name) !== now.get(name));
+  known = now;
+  tellForm("blossom:apps", { apps, mended });
   show(find("empty"), answer.rows.length === 0);
   put(find("folder"), answer.folder);
   show(find("form"), true);

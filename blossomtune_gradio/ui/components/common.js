@@ -132,6 +132,9 @@ window.blossom = (element, server) => {
     old.forEach((node) => node.remove());
   };
 
+  // What the tab is called; "" leaves it to the header again.
+  const title = (text) => document.dispatchEvent(new CustomEvent("blossom:title", { detail: text }));
+
   // The Runs page shows one run when its address names one: ?run=ID, with &line=OFFSET of a log line.
   const inAddress = (name) => Number(new URLSearchParams(location.search).get(name)) || 0;
   const goTo = (query) => {
@@ -169,6 +172,34 @@ window.blossom = (element, server) => {
   };
   const sayAnswer = (answer) => say(answer?.text ? "good" : "bad", answer?.error ?? answer?.text ?? SILENT);
 
+  // What cannot be taken back is asked first, in the place of the button that was pressed. Hidden
+  // by an attribute of its own, as the part that draws the button decides on `hidden`.
+  const askFirst = (button, question, yes, act) => {
+    if (button.nextElementSibling?.matches(".bt-confirm")) return;
+    const box = make("span", "bt-confirm");
+    box.setAttribute("role", "group");
+    const no = actionButton("Not now", () => {
+      takeBack();
+      button.focus();
+    });
+    const sure = actionButton(yes, () => {
+      takeBack();
+      act();
+    }, "bt-danger");
+    sure.id = `${button.id}-yes`;
+    box.append(make("span", "", question), sure, no);
+    box.addEventListener("keydown", (event) => event.key === "Escape" && no.click());
+    button.dataset.asking = "";
+    button.after(box);
+    no.focus();
+  };
+  const takeBack = () => {
+    for (const box of element.querySelectorAll(".bt-confirm")) {
+      delete box.previousElementSibling.dataset.asking;
+      box.remove();
+    }
+  };
+
   // A row of a table; the labels stand before the cells on a narrow screen.
   const rowOf = (labels) => {
     const row = make("tr");
@@ -192,10 +223,11 @@ window.blossom = (element, server) => {
     setTimeout(() => put(button, "Copy"), 2500);
   };
 
-  // The card of what a run waits for: sentence, sites with when they were last seen, deadline.
+  // The card of what a run waits for: sentence, sites with when they were last seen, deadline. A
+  // wait that is no wonder needs none: it stands in a line that is there anyway, so nothing jumps.
   const drawWait = (box, wait, now) => {
-    show(box, Boolean(wait));
-    if (!wait) return box.replaceChildren();
+    show(box, Boolean(wait?.late));
+    if (!wait?.late) return box.replaceChildren();
     if (!box.firstChild) box.append(make("p", "bt-callout"), make("ul", "bt-absent"), make("p", "bt-quiet"));
     const [sentence, sites, deadline] = box.children;
     box.dataset.code = wait.code;
@@ -207,7 +239,7 @@ window.blossom = (element, server) => {
       return row;
     }, (row, site) => {
       put(row.children[0], site.name);
-      light(row.children[1], "bad", site.failed ? `${site.what}, its check failed: ${site.failed}` : site.what);
+      light(row.children[1], wait.code === "answers" ? "busy" : "bad", site.failed ? `${site.what}, its check failed: ${site.failed}` : site.what);
       const word = wait.code === "answers" ? "asked" : "last seen";
       put(row.children[2], site.seen ? `${word} ${ago(site.seen, now)}` : "");
     });
@@ -218,7 +250,7 @@ window.blossom = (element, server) => {
 
   return {
     find, make, put, show, light, ask, poll, onPulse, onStanding, changed, seconds, span,
-    ago, clock, moment, exactly, day, bytes, counted, each, inAddress, goTo, onAddress, linkTo, actionButton,
-    SILENT, say, sayAnswer, rowOf, copyText, drawWait,
+    ago, clock, moment, exactly, day, bytes, counted, each, inAddress, goTo, onAddress, title, linkTo, actionButton,
+    SILENT, say, sayAnswer, askFirst, takeBack, rowOf, copyText, drawWait,
   };
 };

@@ -1,6 +1,7 @@
 const { find, make, put, show, light, ask, poll, clock, each } = blossom(element, server);
 let last = null;
 let lostAt = null;
+let named = ""; // what a part of the page wants the tab to be called
 
 const alertsOf = (state) => {
   if (lostAt) {
@@ -76,7 +77,16 @@ element.addEventListener("keydown", (event) => {
   find("name").focus();
 });
 
+// Tabs, bookmarks and readers of a screen tell pages and runs apart by it.
+const drawTitle = () => {
+  const { title } = find("refused").dataset;
+  const run = title === "Live" && last?.run;
+  const words = named || (run ? `${run.name} · ${run.status}` : title);
+  document.title = `${words} · BlossomTune`;
+};
 const draw = () => {
+  document.documentElement.toggleAttribute("data-lost", Boolean(lostAt));
+  drawTitle();
   const state = last ?? { lamps: [], trouble: "" };
   each(find("alerts"), alertsOf(state), ([key]) => key, makeAlert, fillAlert);
   each(find("lamps"), state.lamps ?? [], (lamp) => lamp.name, makeLamp, fillLamp);
@@ -89,6 +99,10 @@ const tell = () => {
 };
 
 document.addEventListener("blossom:listening", tell);
+document.addEventListener("blossom:title", (event) => {
+  named = event.detail;
+  drawTitle();
+});
 const turn = poll(async () => {
   const state = await ask("snapshot");
   lostAt = state ? null : (lostAt ?? new Date());

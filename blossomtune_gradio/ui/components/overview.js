@@ -56,7 +56,7 @@ const drawRun = (run, now, queued) => {
   put(find("why"), run.why);
   find("why").dataset.tone = run.tone === "good" ? "busy" : run.tone;
   show(find("why"), Boolean(run.why));
-  put(find("round"), roundWords(run, over));
+  put(find("round"), [roundWords(run, over), run.answers].filter(Boolean).join("  ·  "));
   drawBar(run, over);
 };
 

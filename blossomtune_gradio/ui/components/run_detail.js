@@ -1,7 +1,7 @@
 // Shows one run when the address names one, and hides the rest of the page.
 const {
   find, make, put, show, light, ask, poll, changed, seconds, span, ago, clock, exactly,
-  each, inAddress, goTo, onAddress, sayAnswer, rowOf, drawWait,
+  each, inAddress, goTo, onAddress, title, sayAnswer, askFirst, takeBack, rowOf, drawWait,
 } = blossom(element, server);
 let id = 0;
 let run = null;
@@ -29,6 +29,7 @@ const facts = (one) => [
   ["Ended", one.ended ? exactly(one.ended) : ""],
   ["Took", one.started ? span(seconds(one.started, one.ended ?? one.now)) : ""],
   ["Rounds", one.rounds ? `${one.round} of ${one.rounds}` : String(one.round || "")],
+  ["This round", one.over ? "" : one.wait && !one.wait.late ? one.wait.short : "–"],
   ["Limits", limits(one)],
   ["App", [one.app, one.app_version, one.app_hash && one.app_hash.slice(0, 12)].filter(Boolean).join("  ·  ")],
   ["Sent to sites", size(one.bytes_sent)],
@@ -75,7 +76,7 @@ const drawSites = (one) => {
     put(answered, String(site.answered));
     put(failed, String(site.failures || ""));
     put(last, String(site.last_round || ""));
-    const open = site.open_since && !one.over ? `works since ${span(seconds(site.open_since, one.now))}` : "";
+    const open = site.open_since && !one.over ? `at work for ${span(seconds(site.open_since, one.now))}` : "";
     put(note, [open, site.last_error].filter(Boolean).join("; "));
   });
   show(find("sites-table"), one.sites.length > 0);
@@ -87,7 +88,7 @@ const draw = (one) => {
   put(find("about"), `${one.app}  ·  deployed by ${one.by || "?"} ${ago(one.created, one.now)}`);
   each(find("tags"), one.tags, (tag) => tag, () => make("span", "bt-tag"), put);
   show(find("halt"), !one.over);
-  show(find("delete"), one.over && one.can_delete && find("confirm").hidden);
+  show(find("delete"), one.over && one.can_delete);
   find("again").href = `runs?again=${one.id}`;
   put(find("pin"), one.pinned ? "★ Pinned" : "☆ Pin");
   find("pin").setAttribute("aria-pressed", String(one.pinned));
@@ -143,6 +144,7 @@ const turn = poll(async () => {
   if (answer.error) return put(find("gone-text"), answer.error);
   run = answer;
   draw(run);
+  title(`${run.name} · ${run.status}`);
   document.dispatchEvent(new CustomEvent("blossom:run", { detail: { id: run.id, points: run.points } }));
 }, 2000);
 const act = async (what, asked) => {
@@ -158,21 +160,19 @@ find("back").addEventListener("click", (event) => {
   event.preventDefault();
   goTo("");
 });
-find("halt").addEventListener("click", () => act("halt"));
+find("halt").addEventListener("click", () => {
+  if (!run.stake) return act("halt");
+  askFirst(find("halt"), run.stake, "Stop it", () => act("halt"));
+});
 find("pin").addEventListener("click", () => act("mark", { pinned: !run.pinned }));
 find("watching").addEventListener("change", (event) => act("watch", { on: event.target.checked }));
-const confirm = (on) => {
-  show(find("confirm"), on);
-  show(find("delete"), !on);
-};
-find("delete").addEventListener("click", () => confirm(true));
-find("no").addEventListener("click", () => confirm(false));
-find("yes").addEventListener("click", async () => {
-  const answer = await ask("remove", { id });
-  confirm(false);
-  if (!answer || answer.error) return sayAnswer(answer);
-  goTo("");
-  changed();
+find("delete").addEventListener("click", () => {
+  askFirst(find("delete"), "Delete it for ever, with log and numbers?", "Delete", async () => {
+    const answer = await ask("remove", { id });
+    if (!answer || answer.error) return sayAnswer(answer);
+    goTo("");
+    changed();
+  });
 });
 find("marks").addEventListener("input", () => { editing = true; });
 find("marks").addEventListener("submit", async (event) => {
@@ -185,7 +185,8 @@ onAddress(() => {
   document.body.dataset.run = next || "";
   if (next === id) return;
   [id, run, editing] = [next, null, false];
-  confirm(false);
+  takeBack();
+  title("");
   show(find("said"), false);
   show(find("full"), false);
   show(find("gone"), false);

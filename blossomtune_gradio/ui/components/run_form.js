@@ -11,6 +11,8 @@ let key = "";
 let era = 0;
 let checks = 0;
 let later = 0;
+let loading = false;
+let news = null; // what the cards of apps told and the form does not show yet
 
 const draft = () => (drafts[wantedApp] ??= {});
 const named = (name) => element.querySelector(`[data-name="${name}"]`);
@@ -149,10 +151,20 @@ const allowDeploy = () => {
   const app = shown?.app === wantedApp && shown.apps.find((one) => one.name === wantedApp);
   find("deploy").disabled = !(app && app.runnable);
 };
+const follow = () => {
+  if (!news) return;
+  const { apps, mended } = news;
+  news = null;
+  const same = JSON.stringify(shown?.apps) === JSON.stringify(apps);
+  if (same && !mended.includes(wantedApp)) return;
+  load(apps.some((app) => app.name === wantedApp) ? { app: wantedApp } : {});
+};
 const load = async (asked) => {
   const mine = (era += 1);
+  loading = true;
   const answer = await ask("form", asked);
   if (mine !== era) return; // another app was chosen meanwhile
+  loading = false;
   if (!answer || answer.error) return say("busy", answer?.error ?? SILENT);
   shown = answer;
   wantedApp = answer.app;
@@ -160,14 +172,27 @@ const load = async (asked) => {
   draw();
   if (answer.again && asked.again) apply(answer.again);
   else soon();
+  follow();
 };
 
-find("app").addEventListener("change", (event) => {
-  wantedApp = event.target.value;
+const choose = (name) => {
+  wantedApp = name;
   allowDeploy();
   say("busy", "");
   drawFaults({});
-  load({ app: wantedApp });
+  return load({ app: wantedApp });
+};
+find("app").addEventListener("change", (event) => choose(event.target.value));
+// The list follows the folder: an app that came can be chosen, one that was mended has its new
+// fields. What was typed stays; an answer that is on its way is not overtaken.
+document.addEventListener("blossom:apps", ({ detail }) => {
+  news = detail;
+  if (!loading) follow();
+});
+document.addEventListener("blossom:deploy", async ({ detail }) => {
+  await choose(detail.app);
+  element.scrollIntoView({ block: "start" });
+  find("deploy").focus({ preventScroll: true });
 });
 find("preset").addEventListener("change", (event) => {
   const preset = shown.presets.find((one) => one.id === Number(event.target.value));

@@ -1,6 +1,6 @@
 const {
   find, make, put, show, light, ask, poll, changed, seconds, span, ago, each, linkTo, actionButton,
-  sayAnswer, drawWait,
+  sayAnswer, askFirst, drawWait,
 } = blossom(element, server);
 let now = null;
 let waiting = 0; // runs in the queue
@@ -19,10 +19,13 @@ const create = (run) => {
   title.append(linkTo(run.name, `run=${run.id}`), make("span", "bt-quiet"));
   const up = actionButton("↑", () => act(up, "shift", { id: run.id, direction: "up" }));
   const down = actionButton("↓", () => act(down, "shift", { id: run.id, direction: "down" }));
-  const stop = actionButton("Stop", () => act(stop, "halt", { id: run.id }));
+  const stop = actionButton("Stop", () => {
+    const halt = () => act(stop, "halt", { id: run.id });
+    if (row.dataset.stake) askFirst(stop, row.dataset.stake, "Stop it", halt);
+    else halt();
+  });
   up.setAttribute("aria-label", `Move ${run.name} up`);
   down.setAttribute("aria-label", `Move ${run.name} down`);
-  stop.setAttribute("aria-label", `Stop ${run.name}`);
   stop.id = `run-stop-${run.id}`;
   const buttons = make("div", "bt-open-actions");
   buttons.append(up, down, stop);
@@ -36,16 +39,21 @@ const fill = (row, run) => {
   light(lamp, run.tone, run.place ? `queued, place ${run.place}` : run.stopping ? "stopping" : run.status);
   const rounds = run.rounds && run.round ? `round ${run.round} of ${run.rounds}` : run.round ? `round ${run.round}` : "";
   const since = run.started ? `for ${span(seconds(run.started, now))}` : `deployed ${ago(run.created, now)}`;
-  put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, since].filter(Boolean).join("  ·  "));
+  const answers = run.wait && !run.wait.late ? run.wait.short : "";
+  put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, answers, since].filter(Boolean).join("  ·  "));
   const [up, down, stop] = buttons.children;
   show(up, run.place > 1);
   show(down, run.place > 0 && run.place < waiting);
-  put(stop, run.place ? "Cancel" : run.stopping ? "Stopping…" : "Stop");
+  const word = run.place ? "Cancel" : run.stopping ? "Stopping…" : "Stop";
+  put(stop, word);
+  stop.setAttribute("aria-label", `${word} ${run.name}`);
+  row.dataset.stake = run.stake;
   if (run.stopping) stop.disabled = true;
   drawWait(wait, run.wait, now);
 };
 const turn = poll(async () => {
   const answer = await ask("queue");
+  put(find("empty"), answer?.rows ? "Nothing runs and nothing waits." : "Not known while the server does not answer.");
   if (!answer?.rows) return;
   now = answer.now;
   waiting = answer.rows.filter((run) => run.place).length;

@@ -1,4 +1,4 @@
-const { find, put, light, onPulse, changed, clock, say } = blossom(element, server);
+const { find, put, light, ask, askFirst, onPulse, changed, clock, say } = blossom(element, server);
 const [start, stop] = [find("start"), find("stop")];
 let working = false;
 let up = null; // null: not known yet
@@ -14,7 +14,12 @@ const act = (what, button, word) => () => {
   trigger(what);
 };
 start.addEventListener("click", act("start", start, "Starting…"));
-stop.addEventListener("click", act("stop", stop, "Stopping…"));
+const halt = act("stop", stop, "Stopping…");
+stop.addEventListener("click", async () => {
+  const answer = await ask("stakes");
+  if (!answer?.text) return halt(); // nothing is lost, or the stop itself will say what is wrong
+  askFirst(stop, answer.text, "Stop it", halt);
+});
 
 watch("value", () => {
   working = false;
