@@ -3,6 +3,7 @@
 Every field of `Settings` has a variable: `BLOSSOMTUNE_` and the field's name in capitals.
 """
 
+import csv
 import os
 import re
 from collections.abc import Mapping
@@ -134,7 +135,7 @@ def _space(environ: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, A
 def _typed(name: str, text: str) -> Any:
     kind: Any = type(getattr(Settings, name, ""))
     if kind is frozenset:
-        return frozenset(filter(None, (part.strip() for part in text.split(","))))
+        return _parts(name, text)
     if name in ("tls_cert", "tls_key", "mail_templates_dir") or issubclass(kind, Path):
         return Path(text).expanduser()
     if kind is str:
@@ -144,3 +145,15 @@ def _typed(name: str, text: str) -> Any:
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
         raise SettingsError(f"{PREFIX}{name.upper()} is {text!r}, but must be {wanted}.") from None
+
+
+def _parts(name: str, text: str) -> frozenset[str]:
+    """What stands between commas; a part with a comma of its own stands in double quotes."""
+    try:
+        rows = list(csv.reader(text.splitlines(), skipinitialspace=True, strict=True))
+    except csv.Error:
+        raise SettingsError(
+            f"{PREFIX}{name.upper()} has a double quote too many or too few. Put a part with a "
+            'comma in it between two of them: "keycloak:Lovelace, Ada",hf:bob.'
+        ) from None
+    return frozenset(filter(None, (part.strip() for row in rows for part in row)))

@@ -84,7 +84,7 @@ class Application:
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
         self.apps = AppService(settings.flower_apps_dir, self.database)
-        self.accounts = AccountService(self.database, settings)
+        self.accounts = AccountService(self.database, settings, self._tell)
         self.options = Options(self.database, settings)
         self.mailer = Mailer(self.database, post, self._tell)
         self.outbox = Outbox(

@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from blossomtune_gradio.errors import SettingsError
+from blossomtune_gradio.names import LONGEST, LONGEST_SUB, entry_of, is_plain, is_sub, shown
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _TAKEN = frozenset(("callback", "local", "system", "nobody", "token", "hf-org"))
@@ -82,15 +83,26 @@ def check_providers(providers: Iterable[Provider]) -> None:
 def check_people(variable: str, entries: Iterable[str], providers: tuple[Provider, ...]) -> None:
     """Raise `SettingsError` for an entry that can never stand for anybody."""
     known = {provider.name for provider in providers}
-    for entry in entries:
-        provider, colon, name = entry.partition(":")
-        if not (provider and colon and name):
-            raise SettingsError(f"{variable} has {entry!r}; write it like hf:ada or keycloak:bob.")
-        of = "hf" if provider == ORGANISATION else provider
+    for text in entries:
+        entry = entry_of(text)
+        if entry is None:
+            raise SettingsError(f"{variable} has {text!r}; write it like hf:ada or keycloak:bob.")
+        of = "hf" if entry.provider == ORGANISATION else entry.provider
         if known and of not in known:
             raise SettingsError(
-                f"{variable} has {entry!r}, but no sign-in provider is called {of}. "
+                f"{variable} has {text!r}, but no sign-in provider is called {of}. "
                 f"There is: {', '.join(sorted(known))}."
+            )
+        if entry.by == "name" and not is_plain(entry.value):
+            raise SettingsError(
+                f"{variable} has {shown(text)!r}: a name with signs that cannot be seen, or with "
+                f"more than {LONGEST} characters, stands for nobody. Write it anew, or name the "
+                f"account by its number: {entry.provider}:sub:1234."
+            )
+        if entry.by == "sub" and not is_sub(entry.value):
+            raise SettingsError(
+                f"{variable} has {shown(text)!r}, but the number of an account has 1 to "
+                f"{LONGEST_SUB} ASCII characters. The Admin page shows it, after the colon."
             )
 
 

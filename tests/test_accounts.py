@@ -8,7 +8,8 @@ from sqlalchemy import select, update
 from blossomtune_gradio.errors import NotAllowed, NotFound, NotPossible, SettingsError
 from blossomtune_gradio.identity import Role
 from blossomtune_gradio.providers import Provider, github
-from blossomtune_gradio.services.people.accounts import AccountService, Person
+from blossomtune_gradio.services.people.accounts import AccountService
+from blossomtune_gradio.services.people.pins import Person
 from blossomtune_gradio.settings import LOCAL_HOSTS, Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AuditEntry, SignIn, now
@@ -122,7 +123,7 @@ def test_a_name_that_cannot_be_stored_or_would_turn_the_page_around_is_made_harm
         Person(provider="hf", sub="7", username="half\ud800", name="\u202eevil\x1b[31m\n\x00red")
     )
     account = accounts.accounts(ADMIN, "half")[0]
-    assert (account.username, account.name) == ("half?", "evil red")
+    assert (account.username, account.name) == ("half⟨U+D800⟩", "evil red")
 
 
 def test_a_name_with_invisible_signs_is_not_taken_for_the_one_without(database, settings):

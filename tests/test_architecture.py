@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "blossomtune_gradio"
 # A room may import what stands on a lower floor, and itself. Rooms of one floor do not mix.
 FLOORS = (
-    {"errors", "settings", "providers", "identity", "plain_text", "__init__"},
+    {"errors", "settings", "providers", "identity", "names", "plain_text", "__init__"},
     {"store", "flower", "processes", "logs", "mail"},
     {"services"},
     {"application"},

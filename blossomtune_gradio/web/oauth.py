@@ -16,10 +16,10 @@ import httpx
 from starlette.requests import Request
 
 from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.names import LONGEST_SUB, is_sub
 from blossomtune_gradio.providers import Provider
-from blossomtune_gradio.services.people.accounts import Person
+from blossomtune_gradio.services.people.pins import Person
 
-_LONGEST_SUB = 255  # OpenID Connect Core 1.0, section 2
 _SECONDS = 10  # a provider has for one answer
 
 
@@ -142,17 +142,11 @@ async def _from_oidc(provider: Provider, client: Any, token: dict[str, Any]) -> 
     if provider.name == "hf" and "orgs" not in claims:
         more = await client.userinfo(token=token)
         claims = {**more, **claims} if more.get("sub") == claims["sub"] else claims
-    email = _text(claims, "email") if claims.get("email_verified") is True else ""
-    sub = str(claims["sub"])
-    if not (sub.isascii() and sub.isprintable() and len(sub) <= _LONGEST_SUB):
-        raise SignInFailed(
-            f"{provider.label} sent an account number that OpenID Connect does not allow. Tell its "
-            f"operator that 'sub' has up to {_LONGEST_SUB} ASCII characters."
-        )
+    email = _text(claims, "email") if _is_verified(claims) else ""
     return Person(
         provider=provider.name,
-        sub=sub,
-        username=_text(claims, "preferred_username") or email or sub,
+        sub=_sub(provider, claims["sub"]),
+        username=_exactly(claims, "preferred_username") or email,
         name=_text(claims, "name"),
         email=email,
         organisations=_organisations(claims.get("orgs")) if provider.name == "hf" else (),
@@ -165,8 +159,8 @@ async def _from_github(provider: Provider, client: Any, token: dict[str, Any]) -
     good = (e for e in emails if e.get("primary") and e.get("verified"))
     return Person(
         provider=provider.name,
-        sub=str(about["id"]),
-        username=_text(about, "login"),
+        sub=_sub(provider, about["id"]),
+        username=_exactly(about, "login"),
         name=_text(about, "name"),
         email=_text(next(good, {}), "email"),
     )
@@ -181,15 +175,36 @@ async def _json(client: Any, path: str, token: dict[str, Any]) -> Any:
 def _organisations(claim: object) -> tuple[tuple[str, str], ...]:
     """(subject, name) of each; what is not of that form is left out."""
     found = claim if isinstance(claim, list) else []
-    named = ((_text(o, "sub"), _text(o, "preferred_username") or _text(o, "name")) for o in found)
-    return tuple((sub, name) for sub, name in named if sub and name)
+    named = ((_exactly(o, "sub"), _exactly(o, "preferred_username")) for o in found)
+    return tuple((sub, name) for sub, name in named if is_sub(sub) and name)
+
+
+def _sub(provider: Provider, told: object) -> str:
+    """The number of an account, as text. Raises SignInFailed: it could be anybody's."""
+    number = isinstance(told, int) and not isinstance(told, bool)
+    sub = str(told) if number or isinstance(told, str) else ""
+    if not is_sub(sub):
+        raise SignInFailed(
+            f"{provider.label} sent an account number that OpenID Connect does not allow. Tell its "
+            f"operator that 'sub' has 1 to {LONGEST_SUB} ASCII characters."
+        )
+    return sub
+
+
+def _is_verified(claims: Any) -> bool:
+    """Whether the provider vouches for the address; some write that as text."""
+    told = claims.get("email_verified")
+    return told is True or (isinstance(told, str) and told.lower() == "true")
+
+
+def _exactly(claims: Any, name: str) -> str:
+    """A claim, letter by letter: what a role hangs on. "" when it is no text."""
+    value = claims.get(name) if hasattr(claims, "get") else None
+    return value if isinstance(value, str) else ""
 
 
 def _text(claims: Any, name: str) -> str:
-    """A claim as one line of at most 200 characters, "" when it is no text.
-
-    Nothing is left out of it: a name with invisible signs must not pass for the one without.
-    """
+    """A claim as one line of at most 200 characters, "" when it is no text. No role hangs on it."""
     value = claims.get(name) if hasattr(claims, "get") else None
     if not isinstance(value, str):
         return ""

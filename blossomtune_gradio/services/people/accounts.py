@@ -1,16 +1,16 @@
 """Who signed in, until when, and which roles they have.
 
 A session is a random id that only the browser knows; the table keeps its hash, so deleting the row
-ends it at once. Roles are computed for each call from the settings and the database. Surprise: a
-name in the settings stands for the first account that signs in under it, for ever; whoever gets the
-name later inherits nothing.
+ends it at once. Roles are computed for each call from the settings and the database. `pins.py`
+knows whom a name in the settings stands for. Surprise: roles hold from the next call on, also when
+they are taken.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,32 +18,17 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
-from blossomtune_gradio.identity import STRANGER, SYSTEM, Role, User, require
+from blossomtune_gradio.identity import STRANGER, Role, User, require
+from blossomtune_gradio.names import shown
 from blossomtune_gradio.providers import ORGANISATION
 from blossomtune_gradio.services.addresses import shown_name
 from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.services.people.pins import Person, matching, pins_of, subject_of, tie
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import Account, RolePin, SignIn, now
+from blossomtune_gradio.store.models import Account, SignIn, now
 
 _SEEN_EVERY = timedelta(minutes=5)  # "last seen" needs no write for each request
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """What a provider says of somebody who has just proven who they are."""
-
-    provider: str
-    sub: str
-    username: str
-    name: str = ""
-    email: str = ""  # verified by the provider, or ""
-    organisations: tuple[tuple[str, str], ...] = ()  # (subject, name) of each
-
-    @property
-    def id(self) -> str:
-        """`provider:sub`."""
-        return f"{self.provider}:{self.sub}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +50,18 @@ class KnownAccount:
 class AccountService:
     """Sessions, accounts and roles."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database, self._settings = database, settings
+    def __init__(
+        self, database: Database, settings: Settings, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`tell` hears, for the operator, which name stands for whom from now on."""
+        self._database, self._settings, self._tell = database, settings, tell
 
     # -- sessions --------------------------------------------------------------------------
 
     def sign_in(self, person: Person, address: str = "", instead_of: str = "") -> str:
         """Begin a session and return its secret id; the session `instead_of` ends with it."""
-        session_id, moment = secrets.token_urlsafe(32), now()
+        settings, moment = self._settings, now()
+        session_id = secrets.token_urlsafe(32)
         with self._database.write() as session:
             session.execute(
                 delete(SignIn).where(
@@ -80,18 +69,20 @@ class AccountService:
                 )
             )
             account = self._upsert(session, person)
-            self._pin(session, person, address)
+            news = tie(session, person, settings.admins | settings.researchers, address)
             session.flush()
             session.add(
                 SignIn(
                     id_hash=_digest(session_id),
                     account_id=account.id,
                     began_at=moment,
-                    expires_at=moment + timedelta(hours=self._settings.session_hours),
+                    expires_at=moment + timedelta(hours=settings.session_hours),
                 )
             )
             by = self._user(session, account, address)
             record(session, by, "account.sign_in", _target(account), target_name=account.username)
+        for sentence in news:
+            self._tell(sentence)
         return session_id
 
     def user_of(self, session_id: str, address: str = "") -> User:
@@ -140,13 +131,13 @@ class AccountService:
             columns = (Account.username, Account.name, Account.email)
             query = query.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
         with self._database.read() as session:
-            pins = _pins(session)
+            pins = pins_of(session)
             return [self._known(row, pins) for row in session.scalars(query)]
 
     def addresses_of_admins(self, session: Session) -> list[str]:
         """E-mail addresses, verified by their provider, of the admins who signed in."""
-        pins = _pins(session)
-        subjects = {pins[entry] for entry in self._settings.admins if entry in pins}
+        pins = pins_of(session)
+        subjects = {subject_of(entry, pins) for entry in self._settings.admins} - {""}
         rows = select(Account).where(Account.email != "")
         if not any(subject.startswith(f"{ORGANISATION}:") for subject in subjects):
             rows = rows.where(Account.id.in_(subjects))  # not one by one through thousands
@@ -163,7 +154,7 @@ class AccountService:
         require(by, Role.ADMIN, "grant roles")
         with self._database.write() as session:
             account = _account(session, account_id)
-            known = self._known(account, _pins(session))
+            known = self._known(account, pins_of(session))
             if known.role >= Role.RESEARCHER:
                 raise NotPossible(f"{account.username} is {known.role.name.lower()} already.")
             return self._set_researcher(session, account, by, granted=True)
@@ -188,7 +179,7 @@ class AccountService:
     def _set_researcher(
         self, session: Session, account: Account, by: User, *, granted: bool
     ) -> KnownAccount:
-        pins = _pins(session)
+        pins = pins_of(session)
         before = self._known(account, pins)
         account.is_researcher = granted
         after = self._known(account, pins)
@@ -205,8 +196,8 @@ class AccountService:
 
     def _known(self, account: Account, pins: Mapping[str, str]) -> KnownAccount:
         own = {account.id, *account.organisations}
-        admin = _matching(self._settings.admins, pins, own)
-        researcher = _matching(self._settings.researchers, pins, own)
+        admin = matching(self._settings.admins, pins, own)
+        researcher = matching(self._settings.researchers, pins, own)
         role = Role.PARTICIPANT
         if researcher or account.is_researcher:
             role = Role.RESEARCHER
@@ -229,7 +220,7 @@ class AccountService:
         )
 
     def _user(self, session: Session, account: Account, address: str) -> User:
-        known = self._known(account, _pins(session))
+        known = self._known(account, pins_of(session))
         return User(
             provider=account.provider,
             sub=account.id.partition(":")[2],
@@ -246,33 +237,12 @@ class AccountService:
         if account is None:
             account = Account(id=person.id, provider=person.provider, is_researcher=False)
             session.add(account)
-        account.username, account.name = shown_name(person.username), shown_name(person.name)
+        account.username = shown(person.username) or shown(person.sub)
+        account.name = shown_name(person.name)
         account.email = person.email
         account.organisations = [f"{ORGANISATION}:{sub}" for sub, _ in person.organisations]
         account.last_seen = now()
         return account
-
-    def _pin(self, session: Session, person: Person, address: str) -> None:
-        """Tie names of the settings that nobody had so far to who has just proven to have them."""
-        claims = {f"{person.provider}:{person.username}": person.id}
-        claims |= {
-            f"{ORGANISATION}:{name}": f"{ORGANISATION}:{sub}" for sub, name in person.organisations
-        }
-        wanted = self._settings.admins | self._settings.researchers
-        pins = _pins(session)
-        for entry in sorted(set(claims) & wanted - set(pins)):
-            session.add(RolePin(entry=entry, subject=claims[entry]))
-            by = replace(SYSTEM, address=address)
-            after = {"subject": claims[entry]}
-            record(session, by, "role.pin", f"role:{entry}", target_name=entry, after=after)
-
-
-def _matching(entries: Iterable[str], pins: Mapping[str, str], own: set[str]) -> list[str]:
-    return sorted(entry for entry in entries if pins.get(entry) in own)
-
-
-def _pins(session: Session) -> dict[str, str]:
-    return {pin.entry: pin.subject for pin in session.scalars(select(RolePin))}
 
 
 def _account(session: Session, account_id: str) -> Account:
