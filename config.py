@@ -6,7 +6,8 @@ Every field of `Settings` has a variable: `BLOSSOMTUNE_` and the field's name in
 import csv
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
@@ -15,8 +16,15 @@ from typing import Any
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.providers import Provider, github
 from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.surroundings import (
+    PREFIX,
+    clear_way,
+    read_when_it_failed,
+    service_links,
+    unknown_option,
+    without_foreign_options,
+)
 
-PREFIX = "BLOSSOMTUNE_"
 _OIDC = re.compile(r"oidc_([a-z0-9_]+)_(issuer|client_id|client_secret|label|scopes)")
 _GITHUB = ("github_client_id", "github_client_secret")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -42,13 +50,13 @@ def load(
     """
     environ = os.environ if environ is None else environ
     known = {field.name: field for field in fields(Settings) if "composed" not in field.metadata}
-    given = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
+    mine = {k: v for k, v in environ.items() if k.startswith(PREFIX)}
+    for name in service_links(mine):
+        del mine[name]
+    given = {k[len(PREFIX) :].lower(): v for k, v in mine.items()}
     signing_in = {name for name in given if _OIDC.fullmatch(name) or name in _GITHUB}
     if unknown := sorted(set(given) - set(known) - signing_in - {"process", "url", "token"}):
-        raise SettingsError(
-            f"{PREFIX}{unknown[0].upper()} is not an option. "
-            f"Known: {', '.join(PREFIX + name.upper() for name in known)}."
-        )
+        raise unknown_option(PREFIX + unknown[0].upper(), [PREFIX + name.upper() for name in known])
     values = {name: _typed(name, given[name]) for name in known if given.get(name)}
     values["providers"] = (*_hugging_face(environ), *_oidc(given), *_github(given))
     values |= _space(environ, values)
@@ -57,14 +65,54 @@ def load(
     )
 
 
-def prepare_environment(settings: Settings) -> None:
-    """Switch off what would call home and keep Gradio's files in the data directory.
+def prepare_environment(settings: Settings) -> list[str]:
+    """Make the process fit for a server; what of the environment was left out, as sentences.
 
-    Must run before Gradio or Flower is imported.
+    What is written is for our own user alone, nothing calls home, Gradio's files go into the data
+    directory. Must run before Gradio or Flower is imported and before the data directory is made.
+    Child programs inherit the umask.
+
+    Raises:
+        SettingsError: a variable stops every HTTP client.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    os.umask(0o077)
+    without_foreign_options(os.environ)
+    os.environ.update(QUIET)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.data_dir.resolve() / "gradio")
+    return left_out()
+
+
+def left_out() -> list[str]:
+    """Variables that others set and nobody here can use, as sentences.
+
+    Raises:
+        SettingsError: one of them stops every HTTP client.
+    """
+    told = clear_way(os.environ)
+    if links := sorted(service_links(os.environ)):
+        told.append(
+            f"{', '.join(links)}: set by Kubernetes or Docker for a service of that name, and "
+            "ignored. `enableServiceLinks: false` in the pod's spec keeps them away."
+        )
+    return told
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Around the import of Gradio and Flower, which read variables that may be anything.
+
+    Raises:
+        SettingsError: a library could not be loaded.
+    """
+    try:
+        yield
+    except Exception as error:
+        names = read_when_it_failed(error, os.environ)
+        fix = f"Look at {' and '.join(names)}" if names else "Install it anew, or look at variables"
+        raise SettingsError(
+            f"A library could not be loaded ({type(error).__name__}: {error}). {fix} in the "
+            "environment, and start again."
+        ) from error
 
 
 def rest_variables() -> tuple[str, str]:

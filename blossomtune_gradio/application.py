@@ -35,6 +35,7 @@ from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.services.people.tokens import TokenService
 from blossomtune_gradio.services.review.decisions import Decisions
 from blossomtune_gradio.services.review.directory import Directory
+from blossomtune_gradio.services.rights import mend
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.history import RunHistory
@@ -74,6 +75,7 @@ class Application:
         post = postman(settings)
         self.fleet_port = settings.fleet_port
         self._lock = _own_folder(settings)
+        mended = mend(settings)
         home = settings.data_dir / "flower"
         commands.prepare_home(home)
         environment = commands.child_environment(home, child_variables, path=path)
@@ -83,6 +85,7 @@ class Application:
         self.database = Database(settings.database)
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
+        self.logs.append("blossomtune", mended)
         self.apps = AppService(settings.flower_apps_dir, self.database)
         self.accounts = AccountService(self.database, settings, self._tell)
         self.options = Options(self.database, settings)
@@ -220,7 +223,7 @@ def _own_folder(settings: Settings) -> FileLock:
     folder = settings.data_dir
     lock = FileLock(folder / ".lock")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise SettingsError(

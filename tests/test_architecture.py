@@ -10,7 +10,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "blossomtune_gradio"
 # A room may import what stands on a lower floor, and itself. Rooms of one floor do not mix.
 FLOORS = (
-    {"errors", "settings", "providers", "identity", "names", "plain_text", "__init__"},
+    {
+        *("errors", "settings", "surroundings", "providers"),
+        *("identity", "names", "plain_text", "__init__"),
+    },
     {"store", "flower", "processes", "logs", "mail"},
     {"services"},
     {"application"},
@@ -21,7 +24,7 @@ FLOORS = (
 )
 # The same within the services.
 SERVICES = (
-    {"addresses", "audit", "flower_programs"},
+    {"addresses", "audit", "flower_programs", "rights"},
     {"options"},
     {"notices", "federation", "apps", "backup", "checkup"},
     {"people"},

@@ -23,6 +23,7 @@ from blossomtune_gradio.cli import (
     runs,
     serve,
     sites,
+    streams,
     tokens,
 )
 from blossomtune_gradio.errors import BlossomError
@@ -32,6 +33,7 @@ GROUPS = (serve, apps, runs, sites, roles, alerts, tokens, audit, backup, doctor
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn an expected error into one sentence and exit code 2."""
+    streams.make_sound()
     arguments = parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)

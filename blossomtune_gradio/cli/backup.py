@@ -35,7 +35,9 @@ def _backup(arguments: argparse.Namespace) -> int:
 def _restore(arguments: argparse.Namespace) -> int:
     from blossomtune_gradio.services.backup import restore
 
-    data_dir = config.load(data_dir=arguments.data_dir).data_dir
+    settings = config.load(data_dir=arguments.data_dir)
+    config.prepare_environment(settings)
+    data_dir = settings.data_dir
     names = restore(arguments.file, data_dir)
     document = {"data_dir": str(data_dir), "files": names}
     show(arguments, document, [f"{len(names)} files are in {data_dir}. Check: audit verify."])

@@ -58,12 +58,13 @@ class Client:
     """One server. Use it as a context manager."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Raises SettingsError when neither address nor token can be found."""
+        """Raises SettingsError without address and token, or when no HTTP client can be made."""
         import httpx
 
         self.address = find(arguments)
         # On this machine no proxy may stand between; elsewhere the usual variables hold.
         local = self.address.url.startswith(("http://127.0.0.1", "http://localhost"))
+        config.left_out()  # or a sentence about what stops every client
         self._http: httpx.Client = httpx.Client(
             base_url=f"{self.address.url}/api/v1",
             headers={"Authorization": f"Bearer {self.address.token}"},

@@ -7,7 +7,7 @@ import argparse
 import config
 from blossomtune_gradio.cli.client import Client, add_server
 from blossomtune_gradio.cli.output import Commands, show
-from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.errors import BlossomError, SettingsError
 
 
 def add_to(commands: Commands) -> None:
@@ -21,8 +21,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from blossomtune_gradio.services.checkup import check_all
 
     settings = config.load(data_dir=arguments.data_dir)
+    surroundings = _surroundings()
     server = _server(arguments)
     found = [(f.name, f.good, f.sentence) for f in check_all(settings, server_runs=server[1])]
+    found.insert(0, surroundings)
     found.append(("server", True, server[0]))
     if server[1]:
         found.append(_superlink(arguments))
@@ -30,6 +32,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
     lines = [f"{'PASS' if good else 'FAIL'}  {name}: {text}" for name, good, text in found]
     show(arguments, rows, lines)
     return 0 if all(good for _, good, _ in found) else 1
+
+
+def _surroundings() -> tuple[str, bool, str]:
+    """The variables that others set. One that stops HTTP clients also keeps us from the server."""
+    try:
+        return "surroundings", True, " ".join(config.left_out()) or "no variable is in our way"
+    except SettingsError as error:
+        return "surroundings", False, str(error)
 
 
 def _server(arguments: argparse.Namespace) -> tuple[str, bool]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import threading
+import warnings
 from pathlib import Path
 
 import config
@@ -33,12 +35,14 @@ def add_to(commands: Commands) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = config.load(port=arguments.port, data_dir=arguments.data_dir)
-    config.prepare_environment(settings)
-    from blossomtune_gradio.application import Application
-    from blossomtune_gradio.web.server import WebServer
+    told = _prepared(settings)
+    with config.loading():
+        from blossomtune_gradio.application import Application
+        from blossomtune_gradio.web.server import WebServer
 
     ending = _ending()
     app = Application(settings, config.search_path(), config.hub_variables())
+    app.logs.append("blossomtune", [f"WARNING: {sentence}" for sentence in told])
     try:
         with WebServer(app) as server:
             print(f"BlossomTune is at {server.url}. {_who_may(settings)}")
@@ -55,6 +59,16 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _prepared(settings: Settings) -> list[str]:
+    """Make the process a server's; what was left out of its environment, told here already."""
+    if any(option.startswith("error") for option in sys.warnoptions):
+        warnings.simplefilter("default")  # what libraries warn of must not end a server
+    told = config.prepare_environment(settings)
+    for sentence in told:
+        print(sentence, file=sys.stderr)
+    return told
+
+
 def _who_may(settings: Settings) -> str:
     if settings.is_local:
         return "Local mode: everybody here is admin."
@@ -67,9 +81,10 @@ def _demo(arguments: argparse.Namespace) -> int:
     settings = config.load(
         instead={"data_dir": DEMO_DIR}, port=arguments.port, data_dir=arguments.data_dir
     )
-    config.prepare_environment(settings)
-    from blossomtune_gradio.demo.show import Show, Wishes
-    from blossomtune_gradio.demo.view import DemoView
+    _prepared(settings)
+    with config.loading():
+        from blossomtune_gradio.demo.show import Show, Wishes
+        from blossomtune_gradio.demo.view import DemoView
 
     wishes = Wishes(
         data=arguments.data,

@@ -65,7 +65,7 @@ def restore(source: Path, data_dir: Path) -> list[str]:
         NotPossible: there is a database already, or a server uses the folder.
         InvalidInput: this is no backup of ours, or a damaged one.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(data_dir / ".lock")
     try:
         lock.acquire(timeout=0)

@@ -24,6 +24,7 @@ from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.audit.trail import AuditLog
+from blossomtune_gradio.services.rights import open_to_others, still_open
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 
@@ -48,6 +49,7 @@ def check_all(settings: Settings, server_runs: bool) -> Iterator[Finding]:
         ("gradio", lambda: _package("gradio")),
         ("data directory", lambda: _data_dir(settings)),
         ("secrets", lambda: _secrets(settings)),
+        ("rights", lambda: _rights(settings)),
         ("disk", lambda: _disk(settings)),
         ("database", lambda: _database(settings)),
         ("audit trail", lambda: _audit(settings)),
@@ -111,6 +113,13 @@ def _secrets(settings: Settings) -> str:
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
             raise _Bad(f"Others may read {file}. Run: chmod 600 {file}")
     return f"{len(there)} files, for our own user only"
+
+
+def _rights(settings: Settings) -> str:
+    found = open_to_others(settings)
+    if found:
+        raise _Bad(still_open(found))
+    return "other users of this machine see nothing of the data directory"
 
 
 def _disk(settings: Settings) -> str:

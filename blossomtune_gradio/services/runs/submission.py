@@ -157,7 +157,7 @@ class Submission:
         return None
 
     def _said(self) -> str:
-        said = self._output.read_text(errors="replace")
+        said = self._output.read_text("utf-8", "replace")
         return said if not said or said.endswith("\n") else f"{said}\n"
 
 
