@@ -31,6 +31,7 @@ from blossomtune_gradio.services.notices.webhooks import WebhookService
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.overview import Overview
 from blossomtune_gradio.services.people.accounts import AccountService
+from blossomtune_gradio.services.people.limits import Limits
 from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.services.people.tokens import TokenService
 from blossomtune_gradio.services.review.decisions import Decisions
@@ -44,6 +45,7 @@ from blossomtune_gradio.services.runs.presets import PresetService
 from blossomtune_gradio.services.runs.runner import Runner
 from blossomtune_gradio.services.runs.service import RunService
 from blossomtune_gradio.services.runs.tools import Tools
+from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.kits import KitService
 from blossomtune_gradio.services.sites.reports import SiteReports
@@ -125,6 +127,7 @@ class Application:
         )
         self._book = book = RunBook(self.database, self.logs, self.alerts)
         self.handover = Handover(self.federation.box, self._tell_of_work)
+        self.forgeries = Forgeries(self.database, self._tell)
         self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
         self.runs = RunService(book, self.options, self.apps, self._runner)
         self.history = RunHistory(self.database, self.logs, settings.data_dir / "runs")
@@ -135,6 +138,7 @@ class Application:
         self.decisions = Decisions(self.participants)
         self.directory = Directory(self.database, self.options, self.sites)
         self.tokens = TokenService(self.database)
+        self.limits = Limits()
         self.kits = KitService(
             self.database,
             settings,
@@ -143,8 +147,9 @@ class Application:
             self.credentials,
             self.fleet_address,
             self._wake,
+            self.limits,
         )
-        self.site_reports = SiteReports(self.database)
+        self.site_reports = SiteReports(self.database, self.limits)
         self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
 
     def open(self) -> None:

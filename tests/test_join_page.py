@@ -15,7 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import Page, expect
 
 from blossomtune_gradio.identity import LOCAL_ADMIN as ME
@@ -29,9 +28,9 @@ from blossomtune_gradio.ui.join_state import standing
 from blossomtune_gradio.ui.join_words import STEPS, stage_of
 from tests.axe import violations
 from tests.browser import Watched
-from tests.flower_stack import make_private_key
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN, approved, person
+from tests.test_kits import signed
 
 slow = pytest.mark.slow
 in_browser = pytest.mark.browser
@@ -381,19 +380,12 @@ def test_the_machines_checks_and_a_key_of_ones_own(page, federation, tmp_path):
     expect(page.locator("#own-key-said")).to_have_attribute("data-tone", "bad", **SHOWN)
     expect(page.locator("#own-key-text")).to_have_value("not a key")
     expect(page.locator("#way-own-key")).to_contain_text("--auth-supernode-private-key site.key")
-    page.locator("#own-key-text").fill(public_key_line(tmp_path / "site.key"))
+    row = federation.app.participants.mine(ADMIN)
+    page.locator("#own-key-text").fill(signed(federation.app.kits, row, tmp_path))
     page.locator("#own-key-send").click()
     expect(page.locator("#own-key-said")).to_contain_text("knows your key", **SHOWN)
     expect(page.locator("#join-title")).not_to_have_text("Get your kit", **SHOWN)
     assert violations(page) == []
-
-
-def public_key_line(file: Path) -> str:
-    """The public half of a fresh key, as `ssh-keygen` writes it."""
-    make_private_key(file)
-    private = serialization.load_ssh_private_key(file.read_bytes(), None)
-    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    return private.public_key().public_bytes(*form).decode()
 
 
 @slow

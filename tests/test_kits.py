@@ -19,11 +19,12 @@ from sqlalchemy import select
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.people.limits import TooOften
 from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.services.sites import kit_files
 from blossomtune_gradio.services.sites.kits import KitService, TokenRefused
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
-from tests.people import ADMIN, approved, ask, person
+from tests.people import ADMIN, PrivateKey, approved, ask, person
 
 
 @pytest.fixture
@@ -46,9 +47,19 @@ def ada(participants, database):
 
 
 def fresh_key() -> str:
-    key = ec.generate_private_key(ec.SECP384R1()).public_key()
-    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    return key.public_bytes(*form).decode()
+    return PrivateKey().openssh
+
+
+def signed(kits: KitService, row: Participant, folder: Path) -> str:
+    """What a person pastes who types the two commands of the page."""
+    folder.mkdir(exist_ok=True)
+    ways, said = kits.ways(row.id, by=ADMIN), ""
+    for name in ("own_key", "prove"):
+        typed = subprocess.run(
+            ways[name], shell=True, cwd=folder, check=True, capture_output=True, text=True
+        )
+        said = typed.stdout
+    return said
 
 
 def token_of(kit: bytes) -> str:
@@ -100,9 +111,8 @@ def test_the_manual_the_kit_and_the_page_name_the_same_commands():
 
 
 def test_a_key_made_by_the_shown_command_is_taken(kits, ada, tmp_path):
-    command = kits.ways(ada.id, by=person("ada"))["own_key"]
-    subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True)
-    kits.accept_key(ada.id, (tmp_path / "site.key.pub").read_text(), by=person("ada"))
+    taken = kits.accept_key(ada.id, signed(kits, ada, tmp_path), by=person("ada"))
+    assert (tmp_path / "site.key.pub").read_text().startswith(taken.openssh)
 
 
 def test_systemd_understands_the_unit(tmp_path):
@@ -121,9 +131,9 @@ def test_systemd_understands_the_unit(tmp_path):
 
 
 def test_taking_a_kit_and_joining_are_told_and_written_down(kits, ada, database):
-    token, key = token_of(kits.make(ada.id, by=person("ada"))), fresh_key()
+    token, key = token_of(kits.make(ada.id, by=person("ada"))), PrivateKey()
     for _ in range(2):  # a site asks at each start; only the first time is news
-        kits.join(token, key, address="192.0.2.7")
+        kits.join(*key.handed_in(token), address="192.0.2.7")
     told = [mail for mail in Outbox(database).newest(ADMIN) if mail.kind == "kit_taken"]
     assert [mail.recipient for mail in told] == [ada.email]
     assert token not in told[0].body
@@ -136,20 +146,19 @@ def test_taking_a_kit_and_joining_are_told_and_written_down(kits, ada, database)
 
 
 def test_asking_whether_a_token_is_good_does_not_use_it_up(kits, ada):
-    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), PrivateKey()
     assert not kits.check(token).key_known
-    assert not kits.check(token, key).key_known
-    kits.join(token, key)
-    assert kits.check(token, key).key_known
+    assert not kits.check(token, key.openssh).key_known
+    kits.join(*key.handed_in(token))
+    assert kits.check(token, key.openssh).key_known
     with pytest.raises(NotPossible, match="used with another key"):
         kits.check(token)
 
 
-def test_a_pasted_key_replaces_the_one_before_and_is_written_down(kits, ada, database):
-    kits.join(token_of(kits.make(ada.id, by=ADMIN)), fresh_key())
-    pasted = fresh_key()
-    taken = kits.accept_key(ada.id, pasted, by=person("ada"))
-    assert kits.accept_key(ada.id, f"{pasted} ada@laptop", by=ADMIN) == taken
+def test_a_pasted_key_replaces_the_one_before_and_is_written_down(kits, ada, database, tmp_path):
+    kits.join(*PrivateKey().handed_in(token_of(kits.make(ada.id, by=ADMIN))))
+    taken = kits.accept_key(ada.id, signed(kits, ada, tmp_path), by=person("ada"))
+    assert kits.accept_key(ada.id, f"{taken.openssh} ada@laptop", by=ADMIN) == taken
     with database.read() as session:
         alive = session.scalars(select(NodeKey).where(NodeKey.retired_at.is_(None))).all()
         actions = session.scalars(select(AuditEntry.action)).all()
@@ -158,18 +167,55 @@ def test_a_pasted_key_replaces_the_one_before_and_is_written_down(kits, ada, dat
 
 
 def test_a_key_is_pasted_by_the_owner_or_an_admin_and_is_nobody_elses(
-    kits, ada, participants, database
+    kits, ada, participants, database, tmp_path
 ):
     bob = approved(participants, Outbox(database), "bob")
-    key = fresh_key()
-    kits.accept_key(ada.id, key, by=person("ada"))
+    mine = signed(kits, ada, tmp_path)
+    key = kits.accept_key(ada.id, mine, by=person("ada")).openssh
     with pytest.raises(NotAllowed):
-        kits.accept_key(ada.id, fresh_key(), by=person("bob"))
+        kits.accept_key(ada.id, mine, by=person("bob"))
     with pytest.raises(NotPossible, match="used before"):
-        kits.accept_key(bob.id, key, by=person("bob"))
-    kits.accept_key(ada.id, fresh_key(), by=person("ada"))
+        kits.accept_key(bob.id, key, by=ADMIN)
+    kits.accept_key(ada.id, fresh_key(), by=ADMIN)
     with pytest.raises(NotPossible, match="never takes a key back"):
-        kits.accept_key(ada.id, key, by=person("ada"))
+        kits.accept_key(ada.id, mine, by=person("ada"))
+
+
+def test_nobody_can_hand_in_the_public_key_of_somebody_else(
+    kits, ada, participants, database, tmp_path
+):
+    bob = approved(participants, Outbox(database), "bob")
+    theirs, mine = PrivateKey(), PrivateKey()
+    token = token_of(kits.make(ada.id, by=ADMIN))
+    with pytest.raises(NotPossible, match="older than the server"):
+        kits.join(token, theirs.openssh)
+    stolen = theirs.proof(token_of(kits.make(bob.id, by=ADMIN)))  # made for another token
+    for proof in (mine.proof(token), stolen, "junk", "ÄÖ", theirs.proof(token)[:-8]):
+        with pytest.raises(InvalidInput, match="not signed with this key"):
+            kits.join(token, theirs.openssh, proof)
+    signature = signed(kits, bob, tmp_path)
+    lines = signature.splitlines()
+    for pasted, said in (
+        (theirs.openssh, "does not show that it is yours. Type: echo blossomtune-"),
+        (signature, "signature of another word"),  # bob's, pasted by ada
+        ("\n".join(lines[:3]), "damaged"),
+        ("\n".join([lines[0], lines[1], lines[-1]]), "damaged"),
+        (signature.replace(lines[2], "!" * 70), "damaged"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            kits.accept_key(ada.id, pasted, by=person("ada"))
+    with database.read() as session:
+        assert session.query(NodeKey).count() == 0
+    kits.accept_key(bob.id, signature, by=person("bob"))
+    kits.join(*theirs.handed_in(token))
+
+
+def test_a_signature_for_another_purpose_shows_nothing(kits, ada, tmp_path):
+    signed(kits, ada, tmp_path)
+    command = kits.ways(ada.id, by=ADMIN)["prove"].replace("-n blossomtune", "-n git")
+    typed = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    with pytest.raises(InvalidInput, match="signed for something else"):
+        kits.accept_key(ada.id, typed.stdout, by=person("ada"))
 
 
 def test_a_private_key_pasted_by_mistake_is_refused_and_kept_nowhere(kits, ada):
@@ -212,70 +258,89 @@ def test_without_approval_there_is_no_kit(kits, participants):
 
 
 def test_a_site_that_asks_twice_with_its_key_is_answered_twice(kits, ada):
-    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
-    assert kits.join(token, key) == kits.join(token, key)
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), PrivateKey()
+    assert kits.join(*key.handed_in(token)) == kits.join(*key.handed_in(token))
 
 
 def test_a_kit_works_for_one_key_only(kits, ada):
     token = token_of(kits.make(ada.id, by=ADMIN))
-    kits.join(token, fresh_key())
+    kits.join(*PrivateKey().handed_in(token))
     with pytest.raises(NotPossible, match="used with another key"):
-        kits.join(token, fresh_key())
+        kits.join(*PrivateKey().handed_in(token))
 
 
 def test_a_new_kit_takes_a_new_key_and_the_old_one_is_burnt(kits, ada):
-    old = fresh_key()
-    kits.join(token_of(kits.make(ada.id, by=ADMIN)), old)
+    old = PrivateKey()
+    kits.join(*old.handed_in(token_of(kits.make(ada.id, by=ADMIN))))
     token = token_of(kits.make(ada.id, by=ADMIN))
-    assert kits.join(token, fresh_key()).site == "Site ada"
+    assert kits.join(*PrivateKey().handed_in(token)).site == "Site ada"
     with pytest.raises(NotPossible, match="never takes a key back"):
-        kits.join(token, old)
+        kits.join(*old.handed_in(token))
 
 
 def test_an_expired_token_is_refused_but_a_joined_site_may_ask_on(kits, ada, database):
-    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
-    kits.join(token, key)
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), PrivateKey()
+    kits.join(*key.handed_in(token))
     late = token_of(kits.make(ada.id, by=ADMIN))
     with database.write() as session:
         session.get_one(Participant, ada.id).token_expires_at -= timedelta(hours=25)
-    assert kits.join(late, key).site == "Site ada"
+    assert kits.join(*key.handed_in(late)).site == "Site ada"
     with pytest.raises(TokenRefused, match="expired"):
-        kits.join(late, fresh_key())
+        kits.join(*PrivateKey().handed_in(late))
 
 
 def test_an_unknown_token_is_refused(kits):
     with pytest.raises(TokenRefused, match="not valid"):
-        kits.join("no such token", fresh_key())
+        kits.join(*PrivateKey().handed_in("no such token"))
 
 
 def test_the_key_of_another_site_is_refused(kits, ada, participants, database):
     bob = approved(participants, Outbox(database), "bob")
-    key = fresh_key()
-    kits.join(token_of(kits.make(ada.id, by=ADMIN)), key)
+    key = PrivateKey()
+    kits.join(*key.handed_in(token_of(kits.make(ada.id, by=ADMIN))))
     with pytest.raises(NotPossible, match="used before"):
-        kits.join(token_of(kits.make(bob.id, by=ADMIN)), key)
+        kits.join(*key.handed_in(token_of(kits.make(bob.id, by=ADMIN))))
 
 
 def test_a_revoked_site_learns_that_it_was_revoked_and_why(kits, ada, participants):
-    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
-    kits.join(token, key)
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), PrivateKey()
+    kits.join(*key.handed_in(token))
     participants.revoke(ada.id, by=ADMIN, reason="contract ended")
     with pytest.raises(NotAllowed, match=r"Site ada was revoked .* contract ended"):
-        kits.join(token, key)
+        kits.join(*key.handed_in(token))
 
 
 def test_a_site_that_withdrew_is_told_so(kits, ada, database):
-    token, key = token_of(kits.make(ada.id, by=ADMIN)), fresh_key()
-    kits.join(token, key)
+    token, key = token_of(kits.make(ada.id, by=ADMIN)), PrivateKey()
+    kits.join(*key.handed_in(token))
     with database.write() as session:
         row = session.get_one(Participant, ada.id)
         row.move_to(ParticipantStatus.WITHDRAWN)
         row.token_hash = row.partition_id = None
     with pytest.raises(NotAllowed, match="Site ada withdrew"):
-        kits.join(token, key)
+        kits.join(*key.handed_in(token))
 
 
 @pytest.mark.parametrize("key", ["", "junk", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", "x" * 4000])
 def test_what_is_no_key_flower_accepts_is_refused(kits, ada, key):
     with pytest.raises(InvalidInput):
-        kits.join(token_of(kits.make(ada.id, by=ADMIN)), key)
+        kits.join(token_of(kits.make(ada.id, by=ADMIN)), key, "proof")
+
+
+def test_a_site_gets_so_many_kits_an_hour_and_so_many_keys(
+    kits, ada, participants, database, options
+):
+    bob = approved(participants, Outbox(database), "bob")
+    for _ in range(10):
+        newest = token_of(kits.make(ada.id, by=person("ada")))
+        kits.accept_key(bob.id, fresh_key(), by=ADMIN)
+    with pytest.raises(TooOften, match=r"Use the newest one, or get another in \d+ seconds\."):
+        kits.make(ada.id, by=person("ada"))
+    with pytest.raises(TooOften, match="Keep the newest one"):
+        kits.accept_key(bob.id, fresh_key(), by=ADMIN)
+    key = PrivateKey()
+    for _ in range(12):  # who only asks again is not counted
+        kits.join(*key.handed_in(newest))
+    kits.make(bob.id, by=person("bob"))
+    told = [mail for mail in Outbox(database).newest(ADMIN) if mail.kind == "kit_taken"]
+    assert len(told) == 11

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from blossomtune_gradio.flower import commands
-from blossomtune_gradio.site.kit import Site, public_key
+from blossomtune_gradio.site.kit import Site, proof, public_key
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN, approved, person
 from tests.support import free_port, wait_for
@@ -99,7 +99,7 @@ def onboarded(federation: LiveFederation) -> tuple[list[ec.EllipticCurvePrivateK
         with zipfile.ZipFile(io.BytesIO(kits[-1])) as files:
             files.extractall(home)
         site = Site(folder=home, **tomllib.loads((home / "site.toml").read_text()))
-        app.kits.join(site.token, public_key(site))
+        app.kits.join(site.token, public_key(site), proof(site))
         homes.append(home)
     keys = [load_ssh_private_key((home / "site.key").read_bytes(), None) for home in homes]
     assert len({key.private_numbers().private_value for key in keys}) == ALL
@@ -165,8 +165,11 @@ def test_somebody_with_a_key_of_their_own_is_online_with_the_plain_command(
     app = federation.app
     row = approved(app.participants, app.outbox, "handmade")
     ways = app.kits.ways(row.id, by=person("handmade"))
-    subprocess.run(ways["own_key"], shell=True, cwd=tmp_path, check=True, capture_output=True)
-    app.kits.accept_key(row.id, (tmp_path / "site.key.pub").read_text(), by=person("handmade"))
+    for name in ("own_key", "prove"):
+        typed = subprocess.run(
+            ways[name], shell=True, cwd=tmp_path, check=True, capture_output=True
+        )
+    app.kits.accept_key(row.id, typed.stdout.decode(), by=person("handmade"))
     shutil.copy(app.credentials.ca_cert, tmp_path / "ca.pem")
     wait_for(lambda: any(s.name == row.site and s.node_id for s in app.sites.sites(ADMIN)), 30)
     env = commands.child_environment(tmp_path / "home", path=PATH)

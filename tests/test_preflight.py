@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.settings import Settings
-from blossomtune_gradio.site.kit import Site, existing_key, read_site
+from blossomtune_gradio.site.kit import Site, existing_key, proof, read_site
 from blossomtune_gradio.site.network import judged_clock
 from blossomtune_gradio.site.reports import last_lines, without_paths
 from blossomtune_gradio.site.words import Fault
@@ -40,9 +40,9 @@ from blossomtune_gradio.store.models import Participant, now
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from blossomtune_gradio.web.server import WebServer
 from tests.fleet_door import Desk, Server
-from tests.people import ADMIN, approved
+from tests.people import ADMIN, PrivateKey, approved
 from tests.support import free_port
-from tests.test_kits import fresh_key, token_of
+from tests.test_kits import token_of
 
 NAME = "federation.example"  # in the server's certificate, known to no DNS
 # Root may read everything; without these rights it is as good as anybody else.
@@ -376,7 +376,7 @@ def an_expired_token(machine: Machine) -> None:
 
 def a_used_token(machine: Machine) -> None:
     token = tomllib.loads((machine.kit / "site.toml").read_text())["token"]
-    machine.app.kits.join(token, fresh_key())
+    machine.app.kits.join(*PrivateKey().handed_in(token))
     machine.expected = {"token": r"used with another key\. .*Fix: Get a new kit"}
 
 
@@ -395,7 +395,7 @@ def a_revoked_site(machine: Machine) -> None:
     make_key(machine)
     (machine.kit / "site.key").chmod(0o600)
     site = read_site(machine.kit)
-    machine.app.kits.join(site.token, existing_key(site))
+    machine.app.kits.join(site.token, existing_key(site), proof(site))
     machine.app.participants.revoke(machine.participant.id, by=ADMIN, reason="contract ended")
     machine.expected = {
         "token": r"was revoked by an admin on \S+\. Reason: contract ended\. Fix: Ask the admin"

@@ -8,11 +8,12 @@ import pytest
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotAllowed, NotPossible
 from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.services.people.limits import TooOften
 from blossomtune_gradio.services.sites.kits import TokenRefused
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import Participant, now
 from blossomtune_gradio.web.server import WebServer
-from tests.people import ADMIN, approved, person
+from tests.people import ADMIN, PrivateKey, approved, person
 from tests.test_kits import fresh_key, token_of
 
 GOOD = {"good": True, "checks": [{"name": "flwr", "state": "PASS", "sentence": "1.41.0"}]}
@@ -85,13 +86,13 @@ def test_what_a_site_writes_is_made_harmless(app, ada, token):
 
 
 def test_a_token_reports_while_it_lasts_and_then_with_the_key_it_brought_in(app, ada, token):
-    key = fresh_key()
-    app.kits.join(token, key)
+    key = PrivateKey()
+    app.kits.join(*key.handed_in(token))
     with app.database.write() as session:
         session.get_one(Participant, ada.id).token_expires_at = now()
     with pytest.raises(TokenRefused, match="expired"):
         app.site_reports.take(token, Report.model_validate(GOOD))
-    known = {"fingerprint": app.kits.accept_key(ada.id, key, by=ADMIN).fingerprint}
+    known = {"fingerprint": app.kits.accept_key(ada.id, key.openssh, by=ADMIN).fingerprint}
     app.site_reports.take(token, Report.model_validate(GOOD | known))
 
 
@@ -117,6 +118,9 @@ def test_strangers_and_hostile_bodies_are_refused_with_a_sentence(app, ada, toke
         (JOIN, {"token": token, "public_key": "", "check": "yes"}, 422),
         (JOIN, {"token": token, "public_key": "ssh-rsa AAAA"}, 422),
         (JOIN, {"token": old, "public_key": fresh_key()}, 401),
+        (JOIN, {"token": token, "public_key": fresh_key()}, 409),
+        (JOIN, {"token": token, "public_key": fresh_key(), "proof": "x"}, 422),
+        (JOIN, {"token": token, "public_key": fresh_key(), "proof": "x" * 1001}, 422),
         (JOIN, {"token": old, "public_key": "", "check": True}, 401),
         (JOIN, [], 422),
         (REPORT, report | {"tail": BIG}, 413),
@@ -168,3 +172,10 @@ def test_what_a_failed_site_shares_is_for_researchers_and_only_beside_the_run_it
     assert tails(now(), now()) == {}
     with pytest.raises(NotAllowed):
         tails(begin, failed_by, by=person("ada"))
+
+
+def test_a_site_reports_so_often_an_hour_and_no_more(app, token):
+    for _ in range(120):
+        app.site_reports.take(token, Report.model_validate(GOOD))
+    with pytest.raises(TooOften, match=r"may send the next in \d+ seconds\."):
+        app.site_reports.take(token, Report.model_validate(GOOD))

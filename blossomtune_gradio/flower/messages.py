@@ -88,6 +88,17 @@ class MessageBox:
         except sqlite3.Error:
             return []
 
+    def kind_of(self, message_id: str) -> str:
+        """What this question asks for ("train", "evaluate", …); "" if there is no such question."""
+        query = "SELECT message_type FROM message_ins WHERE message_id = ?"
+        try:
+            address = f"{self._database.resolve().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True, timeout=1)) as connection:
+                found = connection.execute(query, (message_id,)).fetchone()
+        except sqlite3.Error:
+            return ""
+        return str(found[0]) if found else ""
+
     def taken_by(self, public_key: bytes, until: datetime) -> list[OpenMessage]:
         """What the owner of this key (PEM) took by then and has not answered, of runs that go on.
 

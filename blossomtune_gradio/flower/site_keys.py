@@ -20,8 +20,8 @@ from blossomtune_gradio.errors import InvalidInput
 _KINDS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _LONGEST = 4096  # characters; a real line has below 400
 _HELP = (
-    "Make one with: ssh-keygen -t ecdsa -b 384 -N '' -f site.key "
-    "and paste the one line in site.key.pub."
+    "Make one with: ssh-keygen -t ecdsa -b 384 -N '' -C '' -f site.key "
+    "(the public half is in site.key.pub)."
 )
 
 

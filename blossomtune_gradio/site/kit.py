@@ -119,20 +119,37 @@ def public_key(site: Site) -> str:
 
 def existing_key(site: Site) -> str:
     """The public half of site.key. Raises Problem when there is none that can be used."""
+    from cryptography.hazmat.primitives import serialization as form
+
+    public = private_key(site).public_key()
+    return str(public.public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode())
+
+
+def proof(site: Site) -> str:
+    """The token signed with site.key: it is ours, not only its public half. Raises Problem."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = private_key(site)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Problem(f"{site.key} is no ECDSA key.", "Move it away; the next start makes one.")
+    message = b"blossomtune join\n" + site.token.encode()
+    return base64.b64encode(key.sign(message, ec.ECDSA(hashes.SHA256()))).decode()
+
+
+def private_key(site: Site) -> Any:
+    """site.key, to work with. Raises Problem when there is none that can be used."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as form
 
     try:
-        loaded = form.load_ssh_private_key(site.key.read_bytes(), None)
+        return form.load_ssh_private_key(site.key.read_bytes(), None)
     except OSError as error:
         raise Problem(
             f"{site.key} cannot be read ({error.strerror}).", "Correct its rights."
         ) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase
         raise Problem(f"{site.key} is damaged.", "Move it away and get a new kit.") from None
-    return (
-        loaded.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
-    )
 
 
 def fingerprint(key: str) -> str:

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from typing import Any, NoReturn
 
-from .kit import Site
+from .kit import Site, proof
 from .surroundings import proxy_for
 from .words import REFUSED, REVOKED, Problem, Unreachable
 
@@ -30,7 +30,8 @@ def ask(site: Site, key: str) -> dict[str, Any]:
         Unreachable: nobody answers, or the server is not ready.
         Problem: the server refuses us for good.
     """
-    return post(site, site.join_url, {"token": site.token, "public_key": key})
+    content = {"token": site.token, "public_key": key, "proof": proof(site)}
+    return post(site, site.join_url, content)
 
 
 def ask_whether_welcome(site: Site, key: str) -> dict[str, Any]:

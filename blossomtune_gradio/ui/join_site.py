@@ -34,7 +34,10 @@ def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ..
                 _text("In the kit's folder", known["docker"]),
                 _text("The Dockerfile in the kit", known["dockerfile"]),
             ],
-            "own_key": [_text("Make a key; its private half stays with you", known["own_key"])],
+            "own_key": [
+                _text("Make a key; its private half stays with you", known["own_key"]),
+                _text("Show that it is yours, and paste all that this prints", known["prove"]),
+            ],
             "plain": [
                 _text("Beside it and ca.pem from the kit, start the SuperNode", known["plain"]),
             ],
@@ -44,7 +47,7 @@ def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ..
     def own_key(typed: object, user: User) -> dict[str, Any]:
         pasted = typed.get("key", "") if isinstance(typed, dict) else ""
         if not isinstance(pasted, str) or not pasted.strip():
-            raise InvalidInput("Paste the public half: one line of text, as in site.key.pub.")
+            raise InvalidInput("Paste all that the command above prints, from BEGIN to END.")
         key = app.kits.accept_key(_own_id(app, user), pasted, user)
         return {"said": f"The federation knows your key from now on: {key.fingerprint}."}
 

@@ -40,6 +40,7 @@ _ACTIONS = {
     "site.unregister": "cut the site off",
     "site.refuse": "was refused the key by Flower",
     "site.lost": "lost sight of the site",
+    "site.forgery": "refused a forged reply of the site",
     "site.back": "saw the site come back",
 }
 

@@ -1,10 +1,12 @@
 """The gateway: the one way in for SuperNodes, and the only thing of Flower that is public.
 
 Of all paths of the SuperLink only `POST /v1/fleet/*` passes, streamed both ways. Who may talk is
-decided behind us: the SuperLink checks each request's signature. We check form, size and pace.
+decided behind us: the SuperLink checks each request's signature. We check form, size and pace, and
+that a reply comes from the site that it names.
 Surprise: we never answer 401, 403 or 429. A SuperNode takes 401 for "revoked" and ends itself,
 403 for "the run is over", and gives up on 429; 502, 503 and 504 it retries with back-off.
-One answer of the SuperLink is changed: its 403 on `TAKING_WORK` becomes 410.
+Two answers of the SuperLink are changed: its 403 on `TAKING_WORK` becomes 410, and its 500 on
+`ASKING` becomes 503.
 """
 
 from __future__ import annotations
@@ -16,24 +18,38 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
-from blossomtune_gradio.flower.replies import KEY_HEADER, PUSH_PATH
+from blossomtune_gradio.flower.replies import (
+    ACTIVATE_PATH,
+    HEARTBEAT_PATH,
+    KEY_HEADER,
+    PULL_PATH,
+    PUSH_PATH,
+    Forged,
+    Reply,
+    awaited,
+)
+from blossomtune_gradio.flower.signatures import is_signed
+from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.services.sites.handover import Handover
-from blossomtune_gradio.services.sites.traffic import MAX_BODY, Traffic
+from blossomtune_gradio.services.sites.traffic import Traffic
 from blossomtune_gradio.web.pace import Pace
 from blossomtune_gradio.web.upstream import Connection, Headers, Pool
 
 MIB = 1024 * 1024
 JOIN_PATH = "/api/v1/join"
 REPORT_PATH = f"{JOIN_PATH}/report"
+MAX_REPLY = 4 * MIB  # bytes that announce a reply; 70 for each 5 MB of its weights
 MAX_JOIN_BODY = {JOIN_PATH: 64 * 1024, REPORT_PATH: 256 * 1024}
 """Bytes of a body, by path."""
 TAKING_WORK = (b"/v1/fleet/pull-object", b"/v1/fleet/confirm-message-received")
 """Where a SuperNode takes a message in. On 403 ("the run is over") flwr 1.41 drops the message but
 not its task: the reply that nobody asked for any more takes the place of the next run's, which then
 waits for ever. On any other refusal it clears up."""
+ASKING = (ACTIVATE_PATH.encode(), PULL_PATH.encode(), HEARTBEAT_PATH.encode())
+"""What a SuperNode may ask again at any time. One 500 would end it, or its heartbeats for good."""
 # Flower's paths are one plain word. Anything else (dots, escapes, doubled slashes) is a trick.
 _FLEET_PATH = re.compile(rb"/v1/fleet(/[A-Za-z0-9_-]+)+")
 _HOP_BY_HOP = frozenset(
@@ -56,7 +72,8 @@ class FleetGateway:
     `upstream` tells where the SuperLink is ("https://127.0.0.1:PORT") or None while it is
     stopped; it is asked for each request. `max_body` in bytes per request; `timeout` in seconds
     that either side may be silent within an exchange. `traffic` counts what each site sends,
-    `handover` sees to it that no work gets lost on the way.
+    `handover` sees to it that no work gets lost on the way. `announcements` looks at replies before
+    they pass; `on_forgery` hears of one that no SuperNode would send: who signed it, and a clause.
     """
 
     def __init__(
@@ -69,6 +86,8 @@ class FleetGateway:
         pace: Pace | None = None,
         traffic: Traffic | None = None,
         handover: Handover | None = None,
+        announcements: Announcements | None = None,
+        on_forgery: Callable[[bytes, str], None] | None = None,
     ) -> None:
         self._upstream = upstream
         self._pool = Pool(ca_cert)
@@ -76,6 +95,8 @@ class FleetGateway:
         self._timeout = timeout
         self.pace = Pace() if pace is None else pace
         self._traffic, self._handover = traffic, handover
+        self._announcements = announcements or Announcements()
+        self._on_forgery = on_forgery
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; everything but a plain Fleet request gets an empty 404."""
@@ -109,18 +130,22 @@ class FleetGateway:
     async def _forward(self, origin: str, scope: Scope, receive: Receive, send: _Once) -> None:
         path, key = _raw_path(scope), _key(scope)
         connection: Connection | None = None
+        reply, kind = None, ""
         if self._handover is not None:
             self._handover.begin(path, key)
         try:
+            if path == _PUSH_PATH:
+                body = await self._whole(receive)
+                reply, kind = await run_in_threadpool(self._announcements.examine, body)
+                receive = _again(body)
             connection = await self._pool.take(origin)
             connection.begin(_request_head(scope, origin))
-            chunked = _content_length(scope) is None
-            received, reply = await self._send_body(
-                connection, receive, chunked, keep=path == _PUSH_PATH
-            )
-            status, sent = await self._send_answer(connection, send, path)
+            received = await self._send_body(connection, receive, _content_length(scope) is None)
+            status, sent, answer = await self._send_answer(connection, send, path)
             if status < 300:
-                await self._account(path, key, received, sent, reply)
+                await self._account(path, key, received, sent, reply, kind, answer)
+        except Forged as error:
+            await self._refuse_forgery(scope, send, str(error))
         except TooBig:
             await self._trouble(send, scope, 413, self._too_big())
         except FlowerUnreachable as error:
@@ -132,22 +157,50 @@ class FleetGateway:
                 self._pool.give_back(origin, connection)
 
     async def _account(
-        self, path: bytes, key: bytes, received: int, sent: int, reply: bytes
+        self,
+        path: bytes,
+        key: bytes,
+        received: int,
+        sent: int,
+        reply: Reply | None,
+        kind: str,
+        answer: bytes,
     ) -> None:
         """Tell of an exchange that went well."""
+        pieces, rounds = awaited(answer), 0
+        root = "" if reply is None else reply.message_id
+        if reply is not None and pieces:
+            rounds = self._announcements.taken(reply, kind)
         if self._traffic is not None:
-            self._traffic.add(key, received, sent, reply)
+            self._traffic.add(key, received, sent, rounds)
         if self._handover is None:
             return
-        doubt = self._handover.end(path, key, sent, reply)
+        doubt = self._handover.end(path, key, sent, root, pieces)
         if doubt is not None:
             await run_in_threadpool(self._handover.look, doubt)
 
-    async def _send_body(
-        self, connection: Connection, receive: Receive, chunked: bool, keep: bool
-    ) -> tuple[int, bytes]:
-        """Number of bytes, and the bytes themselves if they are to be kept and not too many."""
-        sent, more, kept = 0, True, b""
+    async def _refuse_forgery(self, scope: Scope, send: _Once, what: str) -> None:
+        """No honest SuperNode meets this. Whoever did not sign it is blamed for nothing."""
+        if self._on_forgery is not None and is_signed(dict(scope["headers"])):
+            await run_in_threadpool(self._on_forgery, _key(scope), what)
+        await refuse(scope, send.raw, 400, f"This reply is not passed on: {what}.")
+
+    async def _whole(self, receive: Receive) -> bytes:
+        """The body of a request that announces a reply: a few hundred bytes, mostly."""
+        body, more = b"", True
+        while more:
+            async with asyncio.timeout(self._timeout):
+                message = await receive()
+            if message["type"] == "http.disconnect":
+                raise FlowerUnreachable("The SuperNode hung up.")
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > MAX_REPLY:
+                raise TooBig
+        return body
+
+    async def _send_body(self, connection: Connection, receive: Receive, chunked: bool) -> int:
+        """Number of bytes."""
+        sent, more = 0, True
         while more:
             async with asyncio.timeout(self._timeout):
                 message = await receive()
@@ -157,31 +210,33 @@ class FleetGateway:
                 sent += len(data)
                 if sent > self._max_body:
                     raise TooBig
-                if keep and sent <= MAX_BODY:
-                    kept += data
                 if data and not await connection.write(_chunk(data) if chunked else data):
-                    return sent, b""
+                    return sent
         if not chunked or await connection.write(b"0\r\n\r\n"):
             connection.sent_all()
-        return sent, kept if sent <= MAX_BODY else b""
+        return sent
 
     async def _send_answer(
         self, connection: Connection, send: _Once, path: bytes
-    ) -> tuple[int, int]:
-        """Status, and the number of bytes of the body."""
+    ) -> tuple[int, int, bytes]:
+        """Status, the number of bytes of the body, and those that answer a reply."""
         async with asyncio.timeout(self._timeout):
             status, headers = await connection.head()
         if status == 403 and path in TAKING_WORK:
             status = 410
+        elif status == 500 and path in ASKING:
+            status, headers = 503, [*headers, (b"retry-after", b"5")]
         await send.start(status, [h for h in headers if _is_for_client(h[0])])
-        sent = 0
+        sent, kept = 0, b""
         while True:
             async with asyncio.timeout(self._timeout):
                 data = await connection.read()
                 await send.body(data, more=bool(data))
             sent += len(data)
+            if path == _PUSH_PATH and sent <= MAX_REPLY:
+                kept += data
             if not data:
-                return status, sent
+                return status, sent, kept
 
     async def _trouble(self, send: _Once, scope: Scope, status: int, sentence: str) -> None:
         if send.started:  # half an answer must not look like a whole one
@@ -318,6 +373,16 @@ def _request_head(scope: Scope, origin: str) -> bytes:
 
 def _is_for_client(name: bytes) -> bool:
     return name not in _HOP_BY_HOP and name not in _ADDED_BY_OUR_SERVER
+
+
+def _again(body: bytes) -> Receive:
+    """`receive` of a body that was read already."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop()
+
+    return receive
 
 
 def _chunk(data: bytes) -> bytes:

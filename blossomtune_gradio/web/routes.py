@@ -32,6 +32,7 @@ class JoinRequest(BaseModel):
 
     token: str = Field(min_length=1, max_length=200)
     public_key: str = Field("", max_length=4000)
+    proof: str = Field("", max_length=1000)
     check: bool = False
 
 
@@ -60,7 +61,9 @@ def join_router(app: Application) -> APIRouter:
         if asked.check:
             return asdict(await run_in_threadpool(app.kits.check, asked.token, asked.public_key))
         address = request.client.host if request.client else ""
-        answer = await run_in_threadpool(app.kits.join, asked.token, asked.public_key, address)
+        answer = await run_in_threadpool(
+            app.kits.join, asked.token, asked.public_key, asked.proof, address
+        )
         rest = None
         if answer.node_id is not None:
             rest = await run_in_threadpool(app.sites.rest_of_session, answer.node_id)

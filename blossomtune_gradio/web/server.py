@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower.credentials import ServerCredentials
+from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.ui.page import build_page, mount_options
 from blossomtune_gradio.ui.preloads import preloads
@@ -84,6 +85,8 @@ class WebServer:
             self._application.credentials.ca_cert,
             traffic=self._application.traffic,
             handover=self._application.handover,
+            announcements=Announcements(self._application.federation.box),
+            on_forgery=self._application.forgeries.tell,
         )
         self._servers = [
             _page_server(page_app(self._application, gateway), self._application.settings),

@@ -1,9 +1,9 @@
-"""How often somebody may ask for a code, and guess one.
+"""How often somebody may ask for a code, guess one, take a kit, or hand in a key or a report.
 
-Counted per person, per mailbox and per client, with the library `limits` (which also counts for
-Flask and FastAPI add-ons): a moving window, so that nobody gets twice the share around the full
-hour. It counts in memory: a restart forgets it, but what protects a single code (its five tries,
-its fifteen minutes, the minute between two mails) is kept in the database.
+Counted per person, per mailbox, per site and per client, with the library `limits` (which also
+counts for Flask and FastAPI add-ons): a moving window, so that nobody gets twice the share around
+the full hour. It counts in memory: a restart forgets it, but what protects a single code (its five
+tries, its fifteen minutes, the minute between two mails) is kept in the database.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Shares:
     codes_per_client: int = 100  # a whole hospital may share one address
     guesses_per_person: int = 20
     guesses_per_client: int = 200
+    kits_per_site: int = 10  # each is a mail, too
+    keys_per_site: int = 10  # Flower keeps every key for ever
+    reports_per_site: int = 120  # join.py sends one a minute at most
 
 
 class Limits:
@@ -75,6 +78,40 @@ class Limits:
             if self._wait(kinds):
                 raise TooOften(_LOCKED)
             self._hit(kinds)
+
+    def take_kit(self, participant_id: int) -> None:
+        """Count a kit. Raises TooOften."""
+        self._take(
+            (
+                RateLimitItemPerHour(self._shares.kits_per_site),
+                ("kit", "site", str(participant_id)),
+            ),
+            "This site took many kits within an hour. Use the newest one, or get another in",
+        )
+
+    def take_key(self, participant_id: int) -> None:
+        """Count a key that is new. Raises TooOften."""
+        self._take(
+            (
+                RateLimitItemPerHour(self._shares.keys_per_site),
+                ("key", "site", str(participant_id)),
+            ),
+            "This site had many keys within an hour. Keep the newest one, or hand in another in",
+        )
+
+    def take_report(self, participant_id: int) -> None:
+        """Count a report of a site. Raises TooOften."""
+        shares, site = self._shares, str(participant_id)
+        self._take(
+            (RateLimitItemPerHour(shares.reports_per_site), ("report", "site", site)),
+            "This site sent many reports within an hour. It may send the next in",
+        )
+
+    def _take(self, kind: tuple[RateLimitItem, tuple[str, ...]], sentence: str) -> None:
+        with self._lock:
+            if wait := self._wait([kind]):
+                raise TooOften(f"{sentence} {wait} seconds.")
+            self._hit([kind])
 
     def _codes(self, user: User, email: str) -> _Kinds:
         shares = self._shares

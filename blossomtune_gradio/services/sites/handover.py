@@ -20,13 +20,20 @@ from datetime import UTC, datetime
 
 from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
-from blossomtune_gradio.flower.replies import ACTIVATE_PATH, PULL_PATH, PUSH_PATH, roots
+from blossomtune_gradio.flower.replies import (
+    ACTIVATE_PATH,
+    OBJECT_PATH,
+    PULL_PATH,
+    PUSH_PATH,
+)
 
 MOST_TIMES = 3  # a message is handed out again; then the site is taken to be unable to answer it
 Tell = Callable[[str, OpenMessage | None], None]
 """Takes a sentence, and the message that it is about."""
 _MAX_KEYS = 100_000
-_ACTIVATE, _PULL, _PUSH = ACTIVATE_PATH.encode(), PULL_PATH.encode(), PUSH_PATH.encode()
+_MAX_ANSWERS = 64  # of one key, the newest
+_ACTIVATE, _PULL = ACTIVATE_PATH.encode(), PULL_PATH.encode()
+_PUSH, _OBJECT = PUSH_PATH.encode(), OBJECT_PATH.encode()
 
 
 @dataclass
@@ -34,7 +41,8 @@ class _Site:
     busy: bool = False  # has work that it did not answer
     sure: bool = False  # nothing of it can be lost
     was_sure: bool = False  # when its request set out
-    answers: tuple[str, ...] = ()  # that it announced last
+    answers: tuple[str, ...] = ()  # that it announced
+    pieces: int = 0  # of the last one that it has still to send
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,14 @@ class Handover:
             owes = path == _PULL and site.busy
             site.was_sure, site.sure = site.sure and not owes, False
 
-    def end(self, path: bytes, key: bytes, sent: int, body: bytes = b"") -> Doubt | None:
+    def end(
+        self, path: bytes, key: bytes, sent: int, answer: str = "", pieces: int = 0
+    ) -> Doubt | None:
         """The SuperLink answered well, so the key is the asker's; what to `look` into now.
 
-        `sent` in bytes: the answer to one who asks for work is empty when there is none. `body` is
-        that of the request, if it announced an answer.
+        `sent` in bytes: the answer to one who asks for work is empty when there is none, and the
+        one to a piece that nobody awaits. `answer` is the object that holds the reply which the
+        request announced, and of which so many `pieces` are to follow.
         """
         site = self._sites.get(key)
         if site is None:
@@ -74,12 +85,16 @@ class Handover:
                 return None
             site = self._sites[key] = _Site()
         if path == _PUSH:
-            site.sure, site.busy, site.answers = site.was_sure, False, roots(body)
+            site.sure, site.busy, site.pieces = site.was_sure, False, pieces
+            if answer and answer not in site.answers:
+                site.answers = (*site.answers, answer)[-_MAX_ANSWERS:]
         elif path == _PULL:
             site.sure, site.busy = site.was_sure, sent > 0
+        elif path == _OBJECT and sent:
+            site.pieces = max(0, site.pieces - 1)
         idle = path == _PULL and not site.busy
         anew = path == _ACTIVATE and bool(site.answers)  # so its last session is over
-        if anew or (idle and not site.sure):
+        if anew or (idle and (site.pieces or not site.sure)):
             return Doubt(key, site.answers, datetime.now(UTC))
         return None
 
@@ -99,7 +114,8 @@ class Handover:
             self._say_once(f"Whether work of a site got lost is not known. {error}")
             return
         self._times.update(message.message_id for message in again)
-        self._sites[doubt.key].sure, self._trouble = not again, ""
+        site, self._trouble = self._sites[doubt.key], ""
+        site.sure, site.pieces = not again, 0
         for message in again:
             self._tell(f"{_name(message)} lost work on the way; it is handed out again.", message)
         for message in never:

@@ -17,13 +17,21 @@ import tomli_w
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import BlossomError, NotAllowed, NotFound, NotPossible
+from blossomtune_gradio.errors import (
+    BlossomError,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    NotPossible,
+)
+from blossomtune_gradio.flower import possession
 from blossomtune_gradio.flower.credentials import ServerCredentials, SiteKey, parse_public_key
-from blossomtune_gradio.identity import User, require_owner
+from blossomtune_gradio.identity import Role, User, require_owner
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.people import activation
+from blossomtune_gradio.services.people.limits import Limits
 from blossomtune_gradio.services.sites import kit_files
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
@@ -73,21 +81,24 @@ class KitService:
         credentials: ServerCredentials,
         fleet_address: Callable[[], str],
         on_change: Callable[[], None],
+        limits: Limits | None = None,
     ) -> None:
         self._database, self._settings, self._options = database, settings, options
         self._outbox, self._credentials = outbox, credentials
         self._fleet_address, self._on_change = fleet_address, on_change
+        self._limits = limits or Limits()
 
     def make(self, participant_id: int, by: User) -> bytes:
         """A fresh kit as a zip file; the token of an earlier kit stops working.
 
         Raises:
             NotFound: there is no such participant.
-            NotPossible: the participant is not approved.
+            NotPossible: the participant is not approved, or took too many kits of late.
         """
         token = activation.new_token()
         with self._database.write() as session:
             row = _approved(session, participant_id, by, "get this kit")
+            self._limits.take_kit(row.id)
             row.token_hash = activation.digest(token)
             row.token_expires_at = now() + self._lifetime
             site_toml = self._site_toml(row, token, self._options.partitions(session))
@@ -99,21 +110,25 @@ class KitService:
         tomllib.loads(site_toml)  # a kit that cannot be read must never leave the house
         return kit_files.packed(site_toml, self._credentials.ca_cert.read_bytes())
 
-    def join(self, token: str, public_key: str, address: str = "") -> JoinAnswer:
+    def join(self, token: str, public_key: str, proof: str = "", address: str = "") -> JoinAnswer:
         """Take a site's public key. Called by the site itself; the token is its right.
 
-        `address` is where the request comes from, for the audit log.
+        `proof` is the token signed with the private half (see `possession`); a key that is known
+        already needs none. `address` is where the request comes from, for the audit log.
 
         Raises:
             TokenRefused: the token is unknown, or its time is up and it has not been used.
             NotAllowed: the site was revoked or is not approved (any more).
-            NotPossible: the key is, or once was, somebody's; or the token was used with another.
-            InvalidInput: this is no public key Flower accepts.
+            NotPossible: the key is, or once was, somebody's; the token was used with another; or
+                there is no proof.
+            InvalidInput: this is no public key Flower accepts, or the proof was made with another.
         """
         key = parse_public_key(public_key)
         with self._database.write() as session:
             row, known = self._welcomed(session, token, key)
             if known is None:
+                _require_proof(key, token, proof)
+                self._limits.take_key(row.id)
                 known = _take_key(session, row, key)
                 site = User(
                     provider="site", sub=str(row.id), name=f"join.py of {row.site}", address=address
@@ -145,18 +160,23 @@ class KitService:
                 token_expires_at=row.token_expires_at,
             )
 
-    def accept_key(self, participant_id: int, public_key: str, by: User) -> SiteKey:
-        """Take a key somebody made by hand and pasted; it replaces the one before.
+    def accept_key(self, participant_id: int, pasted: str, by: User) -> SiteKey:
+        """Take a key somebody made by hand; it replaces the one before.
+
+        What is pasted is a signature of `ways`' word, which holds the key; an admin, who answers
+        for it, may paste the public key alone.
 
         Raises:
-            InvalidInput: this is no public key Flower accepts (a private one is never repeated).
+            InvalidInput: this is no signature with a key Flower accepts (a private one is never
+                repeated).
             NotFound, NotPossible: no such participant, not approved, or the key was used before.
         """
-        key = parse_public_key(public_key)
+        key = self._pasted_key(participant_id, pasted, by)
         with self._database.write() as session:
             row = _approved(session, participant_id, by, "set the key of this site")
             known = session.get(NodeKey, key.fingerprint)
             if known is None:
+                self._limits.take_key(row.id)
                 _take_key(session, row, key)
                 _note(session, by, "key", row, key=key.fingerprint)
             elif known.participant_id != row.id or known.retired_at is not None:
@@ -173,7 +193,25 @@ class KitService:
         with self._database.read() as session:
             row = _approved(session, participant_id, by, "see how to connect this site")
             partitions = self._options.partitions(session)
-            return kit_files.ways(self._fleet_address(), row.partition_id or 0, partitions)
+            ways = kit_files.ways(self._fleet_address(), row.partition_id or 0, partitions)
+            return {**ways, "prove": possession.prove_command(self._word(row.id))}
+
+    def _pasted_key(self, participant_id: int, pasted: str, by: User) -> SiteKey:
+        if possession.is_signature(pasted):
+            return possession.key_of_signature(pasted, self._word(participant_id))
+        key = parse_public_key(pasted)
+        if by.role < Role.ADMIN:
+            command = possession.prove_command(self._word(participant_id))
+            raise InvalidInput(
+                f"A public key alone does not show that it is yours. Type: {command} and paste all "
+                "that it prints; the key is in it."
+            )
+        return key
+
+    def _word(self, participant_id: int) -> str:
+        """What this participant signs, here and nowhere else: of no use to anybody else."""
+        here = "".join(filter(str.isalnum, self._credentials.ca_fingerprint))[:16].lower()
+        return f"blossomtune-{participant_id}-{here}"
 
     def _welcomed(
         self, session: Session, token: str, key: SiteKey | None
@@ -250,6 +288,13 @@ def _refusal(session: Session, known: NodeKey | None) -> BlossomError:
     if owner.status is ParticipantStatus.REVOKED:
         return NotAllowed(f"{owner.site} was revoked by an admin on {when}.{why}")
     return NotAllowed(f"{owner.site} asked for access anew and is not approved yet; wait for that.")
+
+
+def _require_proof(key: SiteKey, token: str, proof: str) -> None:
+    if not proof:
+        raise NotPossible("This kit is older than the server. Get a new kit; keep site.key.")
+    if not possession.proves(key, token, proof):
+        raise InvalidInput("The token is not signed with this key. Use the join.py of the kit.")
 
 
 def _approved(session: Session, participant_id: int, by: User, what: str) -> Participant:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import NotFound, NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.plain_text import plain
+from blossomtune_gradio.services.people.limits import Limits
 from blossomtune_gradio.services.sites.kits import TokenRefused, holder
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, SiteReport, now
@@ -70,8 +71,8 @@ class Report(_Strict):
 class SiteReports:
     """Takes reports in and shows the newest."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, limits: Limits | None = None) -> None:
+        self._database, self._limits = database, limits or Limits()
 
     def take(self, token: str, report: Report) -> None:
         """Keep a site's report; the token is its right.
@@ -79,11 +80,12 @@ class SiteReports:
         Raises:
             TokenRefused: the token is unknown, or its time is up and the site has no key here.
             NotAllowed: the site is not approved (any more).
-            NotPossible: the key is another site's.
+            NotPossible: the key is another site's, or it reports too often.
         """
         with self._database.write() as session:
             row = holder(session, token, report.fingerprint)
             _require_right(session, row, report.fingerprint)
+            self._limits.take_report(row.id)
             kept = session.get(SiteReport, row.id)
             content = _cleaned(report)
             if kept is None:

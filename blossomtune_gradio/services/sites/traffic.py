@@ -11,13 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from blossomtune_gradio.flower.replies import trained
-
-MAX_BODY = 256 * 1024  # bytes of a reply that are kept to be read; Flower's have a few hundred
 _MAX_KEYS = 100_000
-_MAX_BODIES = 64  # of one key between two looks
 
 
 @dataclass
@@ -28,7 +24,6 @@ class Count:
     sent: int = 0  # bytes, to the site
     requests: int = 0
     rounds: int = 0
-    bodies: list[bytes] = field(default_factory=list, repr=False)
 
 
 class Traffic:
@@ -38,8 +33,8 @@ class Traffic:
         self._counts: dict[bytes, Count] = {}
         self._lock = threading.Lock()
 
-    def add(self, key: bytes, received: int, sent: int, reply: bytes = b"") -> None:
-        """Count one exchange; `key` is as it stands in the header, `reply` a pushed message."""
+    def add(self, key: bytes, received: int, sent: int, rounds: int = 0) -> None:
+        """Count one exchange; `key` is as it stands in the header, `rounds` were taken part in."""
         with self._lock:
             count = self._counts.get(key)
             if count is None:
@@ -49,8 +44,7 @@ class Traffic:
             count.received += received
             count.sent += sent
             count.requests += 1
-            if reply and len(count.bodies) < _MAX_BODIES:
-                count.bodies.append(reply)
+            count.rounds += rounds
 
     def take(self) -> dict[str, Count]:
         """All that was counted since the last call, by PEM public key."""
@@ -58,8 +52,6 @@ class Traffic:
             taken, self._counts = self._counts, {}
         found: dict[str, Count] = {}
         for key, count in taken.items():
-            count.rounds = sum(trained(body) for body in count.bodies)
-            count.bodies.clear()
             try:
                 found[base64.b64decode(key, validate=True).decode()] = count
             except (binascii.Error, UnicodeDecodeError):
