@@ -82,7 +82,8 @@ def test_flowers_programs_know_every_option_we_use(tmp_path):
         run_argv(tmp_path, "lab", tmp_path / "run.toml"),
         stop_argv(1, "lab"),
     ):
-        program = argv[: 2 if argv[0].endswith("/flwr") else 1]
+        words = 3 if argv[1] == "-P" else 2 if argv[0].endswith("/flwr") else 1
+        program = argv[:words]
         shown = subprocess.run(
             [*program, "--help"],
             env=child_environment(tmp_path, {"COLUMNS": "200"}),

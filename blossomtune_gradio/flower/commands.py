@@ -19,7 +19,7 @@ from typing import Any
 
 import tomli_w
 
-from blossomtune_gradio.errors import FlowerError
+from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
 from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.flower.failures import FlowerRefused
 from blossomtune_gradio.flower.files import private_folder, write_private
@@ -27,6 +27,7 @@ from blossomtune_gradio.flower.files import private_folder, write_private
 LOOPBACK = "127.0.0.1"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_LATER = re.compile(r"database cannot be used now|503 Service Unavailable")  # patient_superlink.py
 _REFUSAL = re.compile(r"\[code: (\d+)\]\s*(.*)", re.DOTALL)
 
 
@@ -76,7 +77,7 @@ def superlink_argv(
 ) -> list[str]:
     """The SuperLink: on loopback only, because its port also carries APIs without any login."""
     return [
-        _program("flower-superlink"),
+        *(sys.executable, "-P", str(Path(__file__).with_name("patient_superlink.py"))),
         *("--host", LOOPBACK, "--port", str(port)),
         *("--ssl-ca-certfile", str(credentials.ca_cert)),
         *("--ssl-certfile", str(credentials.cert)),
@@ -145,7 +146,8 @@ def plain_supernode_command(
 def parse_run_output(text: str) -> int:
     """The run id in what `flwr run --format json` wrote (both streams, other lines may stand by).
 
-    Raises FlowerRefused with Flower's reason, FlowerError when there is no answer in it at all.
+    Raises FlowerRefused with Flower's reason, FlowerUnreachable when it says to come again later,
+    FlowerError when there is no answer in it at all.
     """
     plain = without_ansi(text)
     for answer in _json_objects(plain):
@@ -186,8 +188,10 @@ def _run_id(answer: Mapping[str, Any]) -> int:
         raise FlowerError("flwr run succeeded but told no run id; look into its output.") from error
 
 
-def _refused(message: str) -> FlowerRefused:
+def _refused(message: str) -> FlowerError:
     spoken = _spoken(message)
+    if _LATER.search(spoken):
+        return FlowerUnreachable(" ".join(spoken.split()))
     if found := _REFUSAL.search(spoken):
         return FlowerRefused(int(found[1]), " ".join(found[2].split()))
     return FlowerRefused(0, " ".join(spoken.split()))

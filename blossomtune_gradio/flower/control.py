@@ -148,7 +148,7 @@ class FlowerControl:
         try:
             yield
         except httpx.HTTPStatusError as error:
-            raise _refusal(error.response) from error
+            raise _failure(error.response) from error
         except httpx.ReadTimeout as error:
             raise FlowerUnreachable(
                 f"The SuperLink at {self.address} took too long to answer. It may be busy with "
@@ -182,13 +182,16 @@ def _trust(ca_cert: Path) -> ssl.SSLContext:
         ) from error
 
 
-def _refusal(response: httpx.Response) -> FlowerRefused:
+def _failure(response: httpx.Response) -> FlowerError:
+    """Flower's no to what was asked; or that it cannot say anything now, so one may ask again."""
     try:
         payload = response.json()
     except ValueError:
         payload = None
     if not isinstance(payload, dict):
-        return FlowerRefused(0, f"HTTP status {response.status_code}")
+        payload = {"detail": f"HTTP status {response.status_code}"}
     code = payload.get("code")
     words = " ".join(str(payload[key]) for key in ("detail", "extra") if payload.get(key))
+    if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and not isinstance(code, int):
+        return FlowerUnreachable(f"The SuperLink has trouble and says: {words or 'nothing'}")
     return FlowerRefused(code if isinstance(code, int) else 0, words)

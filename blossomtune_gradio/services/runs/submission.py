@@ -27,6 +27,7 @@ CUT_OFF = "flwr run was cut off before Flower had the run: it is started again."
 _SUBMIT_SECONDS = 120.0
 _SETTLED = 2.0  # seconds until a request of a killed program has been dealt with, or never will be
 _TRIES = 3
+_LATER = 3.0  # seconds until Flower is asked again that could not
 _OVER = (State.EXITED, State.FAILED, State.STOPPED)
 
 
@@ -123,6 +124,11 @@ class Submission:
         if run.stop_asked_by:
             return stopped(wish_of(run))
         if self._ending.is_set():
+            return None
+        if isinstance(error, FlowerUnreachable):  # it will be able to, so this is no try
+            self._tools.book.say(run.id, str(error))
+            self._output.unlink(missing_ok=True)
+            self._ending.wait(_LATER)
             return None
         self._lost += 1
         killed = not isinstance(error, FlowerRefused) or bool(self._tools.book.incidents(run))
