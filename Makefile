@@ -13,7 +13,7 @@ ONLY ?=
 SMOKE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench install install-dev browser clean
+.PHONY: help demo run test check bench install install-dev browser proxies clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ demo: $(VENV)/.apps ## a whole federation here, seen live (EXIT=1 DATA= MODEL= R
 run: $(VENV)/.apps ## serve the web page, nothing else
 	@exec $(BIN)/blossomtune serve
 
-test: $(VENV)/.dev browser ## install what is missing and run the tests (not the soak)
+test: $(VENV)/.dev browser proxies ## install what is missing and run the tests (not the soak)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## ruff, mypy and the pre-commit hooks on all files
@@ -44,6 +44,9 @@ install-dev: $(VENV)/.dev ## install what tests and checks need too
 
 browser: $(VENV)/.dev
 	@$(BIN)/python -m tests.browser_install
+
+proxies: $(VENV)/.dev
+	@$(BIN)/python -m tests.proxy_install
 
 clean: ## remove the installation and the demonstration's data
 	rm -rf $(VENV) data/demo

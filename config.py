@@ -184,7 +184,7 @@ def _typed(name: str, text: str) -> Any:
     kind: Any = type(getattr(Settings, name, ""))
     if kind is frozenset:
         return _parts(name, text)
-    if name in ("tls_cert", "tls_key", "mail_templates_dir") or issubclass(kind, Path):
+    if name in ("tls_cert", "tls_key", "sites_ca", "mail_templates_dir") or issubclass(kind, Path):
         return Path(text).expanduser()
     if kind is str:
         return text

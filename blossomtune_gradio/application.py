@@ -22,6 +22,7 @@ from blossomtune_gradio.flower.messages import OpenMessage
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit.trail import AuditLog
+from blossomtune_gradio.services.entrances import Entrances
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.notices.mail_templates import Templates
 from blossomtune_gradio.services.notices.mailer import Mailer, postman
@@ -84,6 +85,7 @@ class Application:
         self.credentials = ensure_server_credentials(
             settings.data_dir / "certificates", [settings.fleet_name]
         )
+        self.entrances = Entrances(settings, self.credentials.ca_cert, lambda: self.fleet_port)
         self.database = Database(settings.database)
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
@@ -144,8 +146,7 @@ class Application:
             settings,
             self.options,
             self.outbox,
-            self.credentials,
-            self.fleet_address,
+            self.entrances,
             self._wake,
             self.limits,
         )
@@ -159,7 +160,7 @@ class Application:
         self.sites.open()
         self._runner.open()
         self.mailer.open()
-        if warning := self.mail_warning:
+        for warning in filter(None, (self.mail_warning, *self.entrances.warnings)):
             self._tell(f"WARNING: {warning}")
         self.webhooks.open()
 
@@ -179,7 +180,7 @@ class Application:
 
     def fleet_address(self) -> str:
         """host:port under which SuperNodes reach the TLS listener."""
-        return f"{self.settings.fleet_name}:{self.fleet_port}"
+        return self.entrances.fleet.address
 
     @property
     def mail_warning(self) -> str:

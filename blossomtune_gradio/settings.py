@@ -93,6 +93,14 @@ class Settings:
     """Name or address under which sites reach the listener; goes into certificate and kit.
     Empty: `fleet_host`, or 127.0.0.1 when that is a wildcard."""
 
+    sites_via: str = ""
+    """By which address sites join: `page` (that of `public_url`) or `fleet` (the listener above).
+    Empty: `page` on a Space, and where `public_url` is https and no `fleet_public_host` is set."""
+
+    sites_ca: Path | None = None
+    """CA certificates (PEM) for kits of sites that join by the page, where its certificate is not
+    of a public CA."""
+
     superlink_port: int = 0
     """Loopback port of the SuperLink. 0: a free one, found at each start."""
 
@@ -132,6 +140,7 @@ class Settings:
             "flower_apps_dir",
             "tls_cert",
             "tls_key",
+            "sites_ca",
             "mail_templates_dir",
         ):  # children work elsewhere
             if given := getattr(self, name):
@@ -148,6 +157,7 @@ class Settings:
         _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
         _require("session_hours", self.session_hours > 0, "more than 0")
         self._check_sign_in()
+        self._check_sites()
 
     def _check_sign_in(self) -> None:
         """Refuse whatever would let strangers in or passwords out."""
@@ -158,11 +168,13 @@ class Settings:
             object.__setattr__(self, "public_url", f"https://{self.space_hosts[0]}")
             object.__setattr__(self, "trusted_proxies", self.trusted_proxies | _SPACE_PROXIES)
         object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
-        address = urlsplit(self.public_url)
-        bare = (address.scheme in ("http", "https") and bool(address.hostname)) and not (
-            address.path or address.query or address.fragment or address.username
+        bare = _is_bare_url(self.public_url)
+        _require(
+            "public_url",
+            not self.public_url or bare,
+            "like https://fl.example.org and without a path (SuperNodes know host and port only)",
         )
-        _require("public_url", not self.public_url or bare, "like https://fl.example.org")
+        address = urlsplit(self.public_url)
         here = is_loopback(self.host) and (not bare or is_loopback(address.hostname or ""))
         if not here and not self.providers:
             variable, value = (
@@ -193,6 +205,27 @@ class Settings:
         plain = self.tls_cert and self.public_url.startswith("http:")
         _require("public_url", not plain, "https, as there is a certificate")
 
+    def _check_sites(self) -> None:
+        _require("sites_via", self.sites_via in ("", "page", "fleet"), "page or fleet, or empty")
+        via_page = self.sites_via != "page" or bool(self.page_address)
+        _require("public_url", via_page, "https, as BLOSSOMTUNE_SITES_VIA is page")
+        file = self.sites_ca
+        _require("sites_ca", not file or file.is_file(), f"a file that exists, not {file}")
+        _require("sites_ca", not file or self.sites_use_page, "unset, as sites join by fleet port")
+
+    @property
+    def sites_use_page(self) -> bool:
+        """Whether sites join by the page's address; else by the fleet port."""
+        if self.sites_via:
+            return self.sites_via == "page"
+        return bool(self.space_hosts or (self.page_address and not self.fleet_public_host))
+
+    @property
+    def page_address(self) -> str:
+        """host:port under which the page is reached by https; "" where it is not."""
+        url = urlsplit(self.public_url)
+        return host_and_port(url.hostname or "", url.port or 443) if url.scheme == "https" else ""
+
     @property
     def is_local(self) -> bool:
         """Local mode: nobody signs in, everybody on this machine is admin."""
@@ -221,6 +254,27 @@ class Settings:
         if self.fleet_public_host:
             return self.fleet_public_host
         return "127.0.0.1" if self.fleet_host in ("0.0.0.0", "::", "") else self.fleet_host  # noqa: S104
+
+
+def host_and_port(host: str, port: int) -> str:
+    """As in a URL: an IPv6 address in brackets, a name as DNS knows it."""
+    host = host.strip("[]")
+    if ":" in host:
+        return f"[{host}]:{port}"
+    try:
+        return f"{host.encode('idna').decode()}:{port}"
+    except UnicodeError:  # no name of a host; whoever looks it up will say so
+        return f"{host}:{port}"
+
+
+def _is_bare_url(url: str) -> bool:
+    """Scheme, host and perhaps a port, nothing else."""
+    try:
+        address = urlsplit(url)
+        named = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        return False
+    return bool(named) and "@" not in url and url == f"{address.scheme}://{address.netloc}"
 
 
 def _are_networks(text: str) -> bool:

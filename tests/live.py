@@ -44,6 +44,8 @@ class LiveFederation:
     def __init__(self, folder: Path, **options: object) -> None:
         self.folder = folder
         self.app = Application(live_settings(folder, **options), PATH)
+        self.at_sites: dict[str, str] = {}
+        """Variables that are set at each site which joins from now on."""
         self.sites: dict[str, LocalSite] = {}
         self._stack = ExitStack()
 
@@ -61,7 +63,7 @@ class LiveFederation:
         """Let sites join and wait until Flower sees them."""
         for name in names:
             home = self.folder / "sites" / name
-            env = commands.child_environment(home / "home", path=PATH)
+            env = commands.child_environment(home / "home", self.at_sites, path=PATH)
             self.sites[name] = LocalSite(self.app, name, home, env)
             self.sites[name].join()
         wait_for(lambda: set(names) <= self.online(), 60)

@@ -24,7 +24,7 @@ FLOORS = (
 )
 # The same within the services.
 SERVICES = (
-    {"addresses", "audit", "flower_programs", "rights"},
+    {"addresses", "audit", "entrances", "flower_programs", "outside", "rights"},
     {"options"},
     {"notices", "federation", "apps", "backup", "checkup"},
     {"people"},

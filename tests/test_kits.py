@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
-from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible
+from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible, SettingsError
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.providers import Provider
+from blossomtune_gradio.services.entrances import Entrance, Entrances
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.people.limits import TooOften
 from blossomtune_gradio.services.people.participants import ParticipantService
@@ -25,6 +28,11 @@ from blossomtune_gradio.services.sites import kit_files
 from blossomtune_gradio.services.sites.kits import KitService, TokenRefused
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
 from tests.people import ADMIN, PrivateKey, approved, ask, person
+
+BY_FLEET = Entrance("a:1", b"ca")
+PROVIDER = Provider(
+    name="id", label="Id", issuer="https://id.example", client_id="us", client_secret="s"
+)
 
 
 @pytest.fixture
@@ -36,9 +44,8 @@ def participants(database, settings, options):
 def kits(database, settings, options):
     credentials = ensure_server_credentials(settings.data_dir / "certificates", ["127.0.0.1"])
     outbox = Outbox(database)
-    return KitService(
-        database, settings, options, outbox, credentials, lambda: "127.0.0.1:7861", lambda: None
-    )
+    entrances = Entrances(settings, credentials.ca_cert, lambda: 7861)
+    return KitService(database, settings, options, outbox, entrances, lambda: None)
 
 
 @pytest.fixture
@@ -95,14 +102,14 @@ def test_the_same_content_is_the_same_kit():
 def test_every_text_of_the_kit_names_the_flwr_that_runs_here():
     wanted = ".".join(metadata.version("flwr").split(".")[:2])
     texts = [content.decode() for _, content in kit_files.programs()]
-    texts += kit_files.ways("a:1", 0, 1).values()
+    texts += kit_files.ways(BY_FLEET, 0, 1).values()
     named = {found for text in texts for found in re.findall(r"flwr==([0-9.]+)\.\*", text)}
     assert named == {wanted}
 
 
 def test_the_manual_the_kit_and_the_page_name_the_same_commands():
     manual = (Path(__file__).parent.parent / "docs" / "site.md").read_text()
-    ways, files = kit_files.ways("a:1", 0, 1), dict(kit_files.programs())
+    ways, files = kit_files.ways(BY_FLEET, 0, 1), dict(kit_files.programs())
     for name in ("kit", "systemd", "docker", "own_key"):
         assert ways[name] in manual
     for name, file in (("kit", "README.txt"), ("docker", "Dockerfile")):
@@ -121,7 +128,7 @@ def test_systemd_understands_the_unit(tmp_path):
     python = tmp_path / "federation" / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
-    text = kit_files.ways("a:1", 0, 1)["unit"]
+    text = kit_files.ways(BY_FLEET, 0, 1)["unit"]
     assert text.count("%h/federation") == 2
     unit = tmp_path / "blossomtune-site.service"
     unit.write_text(text.replace("%h", str(tmp_path)))
@@ -344,3 +351,105 @@ def test_a_site_gets_so_many_kits_an_hour_and_so_many_keys(
     kits.make(bob.id, by=person("bob"))
     told = [mail for mail in Outbox(database).newest(ADMIN) if mail.kind == "kit_taken"]
     assert len(told) == 11
+
+
+PAGE = "https://fl.example.org"
+
+
+def entrances(settings, **options) -> Entrances:
+    made = replace(settings, providers=(PROVIDER,), **options)
+    credentials = ensure_server_credentials(settings.data_dir / "certificates", ["127.0.0.1"])
+    return Entrances(made, credentials.ca_cert, lambda: 7861)
+
+
+def test_a_kit_for_the_page_names_its_https_address_and_leaves_trust_to_the_machine(
+    database, settings, options, ada
+):
+    by_page = entrances(settings, public_url=PAGE)
+    kits = KitService(database, settings, options, Outbox(database), by_page, lambda: None)
+    with zipfile.ZipFile(io.BytesIO(kits.make(ada.id, by=ADMIN))) as files:
+        assert "ca.pem" not in files.namelist()
+        site = tomllib.loads(files.read("site.toml").decode())
+    assert (site["superlink"], site["ca_fingerprint"]) == ("fl.example.org:443", "")
+    assert site["join_url"] == f"{PAGE}/api/v1/join"
+    plain = kits.ways(ada.id, by=ADMIN)
+    assert "--superlink fl.example.org:443" in plain["plain"]
+    assert "ca.pem" not in plain["plain"] + plain["plain_place"]
+    assert "--root-certificates" not in plain["plain"]
+
+
+def test_a_site_is_answered_with_the_entrance_it_came_by(database, settings, options, ada):
+    both = entrances(settings, public_url=PAGE)
+    kits = KitService(database, settings, options, Outbox(database), both, lambda: None)
+    handed_in = PrivateKey().handed_in(token_of(kits.make(ada.id, by=ADMIN)))
+    ways = (both.fleet, both.page)
+    answers = [kits.join(*handed_in, came_by=way).superlink for way in ways]
+    assert answers == ["127.0.0.1:7861", "fl.example.org:443"]
+
+
+@pytest.mark.parametrize(
+    ("options", "address", "sentence"),
+    [
+        ({}, "127.0.0.1:7861", "127.0.0.1:7861 with this server's own CA"),
+        ({"public_url": PAGE}, "fl.example.org:443", f"{PAGE} (public certificate)"),
+        ({"public_url": f"{PAGE}:8443"}, "fl.example.org:8443", f"{PAGE}:8443 (public cert"),
+        ({"public_url": "https://[2001:db8::7]"}, "[2001:db8::7]:443", "https://[2001:db8::7] ("),
+        ({"public_url": "https://FL.Grün.example"}, "fl.xn--grn-ioa.example:443", "https://FL."),
+        ({"public_url": "http://localhost:7860"}, "127.0.0.1:7861", "127.0.0.1:7861 with"),
+        ({"public_url": PAGE, "sites_via": "fleet"}, "127.0.0.1:7861", "127.0.0.1:7861 with"),
+        ({"public_url": PAGE, "fleet_public_host": "f.example"}, "f.example:7861", "f.example:"),
+        (
+            {"public_url": PAGE, "fleet_public_host": "f.example", "sites_via": "page"},
+            "fl.example.org:443",
+            PAGE,
+        ),
+        ({"fleet_host": "::1"}, "[::1]:7861", "[::1]:7861 with"),
+        (
+            {"space_hosts": ("a-b.hf.space", "fl.example.org"), "fleet_public_host": "f.example"},
+            "a-b.hf.space:443",
+            "https://a-b.hf.space (public certificate)",
+        ),
+    ],
+)
+def test_where_sites_join_is_chosen_from_the_settings(settings, options, address, sentence):
+    made = entrances(settings, **options)
+    assert made.chosen.address == address
+    assert made.sentence.startswith(f"Sites join at {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ({"public_url": PAGE}, "take all sites for one"),
+        ({"public_url": PAGE, "trusted_proxies": frozenset(("10.0.0.1",))}, ""),
+        ({"public_url": PAGE, "sites_via": "fleet"}, "Only sites on this machine can join"),
+        ({"space_hosts": ("a.hf.space",), "sites_via": "fleet"}, "reached at its page only"),
+        ({"space_hosts": ("a.hf.space",)}, ""),
+        ({"public_url": PAGE, "fleet_public_host": "f.example"}, ""),
+    ],
+)
+def test_what_keeps_sites_away_is_told_at_start(settings, options, warning):
+    told = entrances(settings, **options).warnings
+    assert [warning in sentence for sentence in told] == ([True] if warning else [])
+
+
+def test_only_certificates_of_the_operators_file_go_into_kits(settings, tmp_path):
+    other = ensure_server_credentials(tmp_path / "other", [])
+    file = tmp_path / "bundle.pem"
+    parts = (other.key.read_text(), other.ca_cert.read_text(), "grüße", other.cert.read_text())
+    file.write_text("\n".join(parts))
+    made = entrances(settings, public_url=PAGE, sites_ca=file)
+    page = made.page
+    assert page.ca == other.ca_cert.read_bytes() + other.cert.read_bytes()
+    assert page.ca.isascii()
+    assert made.sentence == f"Sites join at {PAGE} (its CA is in each kit)."
+    alone = entrances(settings, public_url=PAGE, sites_ca=other.ca_cert).page
+    assert alone.ca_fingerprint == other.ca_fingerprint
+    assert page.ca_fingerprint not in (alone.ca_fingerprint, "")
+
+
+def test_a_ca_file_without_certificates_stops_the_start(settings, tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\n")
+    with pytest.raises(SettingsError, match=r"BLOSSOMTUNE_SITES_CA is .* Name a PEM file"):
+        entrances(settings, public_url=PAGE, sites_ca=file)

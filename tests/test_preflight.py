@@ -24,10 +24,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import certifi
 import pytest
 import tomli_w
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from starlette.responses import HTMLResponse
+from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
@@ -309,6 +312,72 @@ def a_certificate_for_another_name(machine: Machine) -> None:
     machine.expected = {"tls": rf"is not made for the name {NAME}.*Fix: use the address"}
 
 
+def a_certificate_of_no_public_ca(machine: Machine) -> None:
+    machine.write(ca_fingerprint="")
+    machine.environment |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""}
+    machine.expected = {
+        "tls": r"the list of public CAs does not vouch for .*issued by CN=BlossomTune CA.*"
+        "Fix: ask the admin.*BLOSSOMTUNE_SITES_CA"
+    }
+
+
+def a_firewall_that_opens_tls(machine: Machine) -> None:
+    """Its CA was given to the operating system, which Flower does not ask."""
+    made = ["openssl", "x509", "-hash", "-noout", "-in"]
+    ca = machine.app.credentials.ca_cert
+    done = subprocess.run([*made, str(ca)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("the program openssl is not here")
+    folder = machine.kit / "certs"
+    folder.mkdir()
+    shutil.copy(ca, folder / f"{done.stdout.strip()}.0")
+    machine.write(ca_fingerprint="")
+    machine.environment |= {"SSL_CERT_FILE": certifi.where(), "SSL_CERT_DIR": str(folder)}
+    machine.expected = {
+        "tls": r"SSL_CERT_FILE \(\S+\) does not vouch for .*CN=BlossomTune CA.*"
+        "Fix: a firewall of yours opens TLS.*export SSL_CERT_FILE="
+    }
+
+
+def public_cas_that_cannot_be_read(machine: Machine) -> None:
+    machine.write(ca_fingerprint="")
+    machine.environment["SSL_CERT_FILE"] = "/no/such/file"
+    machine.expected = {
+        "client": "SSL_CERT_FILE",
+        "tls": r"cannot be loaded: SSL_CERT_FILE \(/no/such/file\).*Fix: .*unset SSL_CERT_FILE",
+    }
+
+
+def answered(machine: Machine, status: int, fleet_only: bool) -> None:
+    """A proxy with a page of its own for what it does not pass on."""
+    page = HTMLResponse("<h1>Sorry</h1>", status)
+    inside = fleet_app(FleetGateway(lambda: None, machine.app.credentials.ca_cert), Desk())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        fleet = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        await (page if fleet or not fleet_only else inside)(scope, receive, send)
+
+    server = Server(app, machine.app.credentials)
+    machine.points_at(machine.later.enter_context(server).address)
+
+
+def a_proxy_that_keeps_flower_out(machine: Machine) -> None:
+    answered(machine, 404, fleet_only=True)
+    machine.expected = {
+        "flower": r"keeps Flower's requests out .*answered 404, text/html.*Fix: .*Space has to be"
+    }
+
+
+def a_proxy_with_a_login(machine: Machine) -> None:
+    answered(machine, 200, fleet_only=True)
+    machine.expected = {"flower": r"answered 200, text/html.*Fix: .*without a login of its own"}
+
+
+def a_proxy_that_does_not_reach_the_server(machine: Machine) -> None:
+    answered(machine, 502, fleet_only=False)
+    machine.expected = {"flower": r"does not reach it \(it answered 502\)\. Fix: try again later"}
+
+
 def a_proxy_that_forbids(machine: Machine) -> None:
     behind(machine, None)
     machine.expected = {"proxy": rf"it answered: HTTP/1\.. 403.*Fix: .*CONNECT to {NAME}"}
@@ -426,6 +495,12 @@ FAULTS: list[Callable[[Machine], None]] = [
     somebody_in_between,
     a_login_page_instead_of_tls,
     a_certificate_for_another_name,
+    a_certificate_of_no_public_ca,
+    a_firewall_that_opens_tls,
+    public_cas_that_cannot_be_read,
+    a_proxy_that_keeps_flower_out,
+    a_proxy_with_a_login,
+    a_proxy_that_does_not_reach_the_server,
     a_proxy_that_forbids,
     a_proxy_that_shows_a_login_page,
     a_proxy_that_is_not_there,

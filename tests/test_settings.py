@@ -50,11 +50,28 @@ def test_folders_are_absolute_because_children_work_elsewhere():
         ("HOST", "example.org"),
         ("NO_SUCH_OPTION", "1"),
         ("FLEET_PORT", "7860"),
+        ("SITES_VIA", "proxy"),
+        ("SITES_CA", "/no/such/file"),
+        ("SITES_CA", __file__),
+        ("PUBLIC_URL", "http://localhost/fl"),
+        ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "https://localhost:99999"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_told_with_its_variable(name, value):
     with pytest.raises(SettingsError, match=r"BLOSSOMTUNE_(PORT|" + name + ")"):
         config.load({f"BLOSSOMTUNE_{name}": value})
+
+
+@pytest.mark.parametrize("url", ["", "http://localhost:7860"])
+def test_sites_join_by_the_page_by_https_only(url):
+    with pytest.raises(SettingsError, match="PUBLIC_URL must be https, as BLOSSOMTUNE_SITES_VIA"):
+        config.load({"BLOSSOMTUNE_PUBLIC_URL": url, "BLOSSOMTUNE_SITES_VIA": "page"})
+
+
+def test_a_path_before_ours_is_refused_and_the_reason_is_told():
+    with pytest.raises(SettingsError, match=r"without a path .SuperNodes know host and port only"):
+        config.load({"BLOSSOMTUNE_PUBLIC_URL": "https://localhost/fl"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])

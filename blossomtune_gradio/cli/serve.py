@@ -7,11 +7,16 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import config
 from blossomtune_gradio.cli.output import Commands
 from blossomtune_gradio.settings import Settings
+
+if TYPE_CHECKING:  # it is imported once the environment is prepared
+    from blossomtune_gradio.application import Application
 
 DEMO_DIR = Path("data") / "demo"
 
@@ -46,9 +51,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         with WebServer(app) as server:
             print(f"BlossomTune is at {server.url}. {_who_may(settings)}")
-            print(
-                f"Sites join at {app.fleet_address()}. Press Ctrl-C to end everything.", flush=True
-            )
+            for line in _where_sites_join(app):
+                print(line)
+            print("Press Ctrl-C to end everything.", flush=True)
             app.open()
             app.tokens.hand_out_locally(settings.data_dir, server.url)
             ending.wait()
@@ -67,6 +72,14 @@ def _prepared(settings: Settings) -> list[str]:
     for sentence in told:
         print(sentence, file=sys.stderr)
     return told
+
+
+def _where_sites_join(app: Application) -> Iterator[str]:
+    yield app.entrances.sentence
+    if note := app.entrances.note:
+        yield note
+    for warning in app.entrances.warnings:
+        yield f"WARNING: {warning}"
 
 
 def _who_may(settings: Settings) -> str:

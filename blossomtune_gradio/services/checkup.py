@@ -24,6 +24,8 @@ from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.audit.trail import AuditLog
+from blossomtune_gradio.services.entrances import Entrances
+from blossomtune_gradio.services.outside import seen
 from blossomtune_gradio.services.rights import open_to_others, still_open
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
@@ -59,6 +61,7 @@ def check_all(settings: Settings, server_runs: bool) -> Iterator[Finding]:
             "fleet port",
             lambda: _port(settings.fleet_host, settings.fleet_port, "FLEET_PORT", server_runs),
         ),
+        ("sites", lambda: _sites(settings, server_runs)),
     )
     for name, check in checks:
         try:
@@ -163,6 +166,20 @@ def _apps(settings: Settings) -> str:
         raise _Bad(f"No app in {settings.flower_apps_dir} can run. Make one: blossomtune app new")
     broken = f"; {len(apps) - len(good)} cannot run" if len(good) < len(apps) else ""
     return f"{', '.join(good)}{broken}"
+
+
+def _sites(settings: Settings, server_runs: bool) -> str:
+    """Where they join; by the page: what a site would see there."""
+    certificates = settings.data_dir / "certificates"
+    entrances = Entrances(settings, certificates / "ca.pem", lambda: settings.fleet_port)
+    if entrances.warnings:
+        raise _Bad(" ".join([entrances.sentence, *entrances.warnings]))
+    if not (settings.sites_use_page and server_runs):
+        return " ".join(filter(None, (entrances.sentence, entrances.note)))
+    sight = seen(settings.public_url, entrances.page.ca)
+    if not sight.good:
+        raise _Bad(sight.sentence)
+    return f"{entrances.sentence} {sight.sentence}"
 
 
 def _port(host: str, port: int, variable: str, server_runs: bool) -> str:

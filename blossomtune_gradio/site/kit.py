@@ -24,7 +24,7 @@ class Site:
     site: str
     superlink: str  # host:port
     join_url: str
-    ca_fingerprint: str
+    ca_fingerprint: str  # of ca.pem; "" where the server has a public certificate
     token: str
     partition_id: int
     num_partitions: int
@@ -37,6 +37,11 @@ class Site:
     """Whether the admin sees the result of our checks and versions."""
     share_log: bool = False
     """Whether the admin also sees our last lines of output when a training task fails here."""
+
+    @property
+    def has_own_ca(self) -> bool:
+        """Whether the server is checked with `ca.pem`, or with the public CAs."""
+        return bool(self.ca_fingerprint)
 
     @property
     def ca(self) -> Path:

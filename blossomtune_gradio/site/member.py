@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from . import trust
 from .kit import SECRET, Site, write_private
 from .node_values import node_config
 from .programs import (
@@ -153,7 +154,7 @@ class Member:
             isolation = ["--isolation", "process", "--superexec-auth-secret-file", self._secret()]
         argv = [
             supernode_program(),
-            *("--root-certificates", str(site.ca)),
+            *trust.arguments(site),
             *("--superlink", answer["superlink"]),
             *("--auth-supernode-private-key", str(site.key)),
             *("--host", "127.0.0.1", "--port", str(self._port)),
@@ -233,6 +234,11 @@ def still_refused(seconds: float) -> None:
 def why(node: Child) -> str:
     if is_refused(node):
         return "Flower still counts the last session as online; it lets go within 60 s"
+    if node.said("error '413"):
+        return (
+            "a request was too large for a proxy before the server (413); the admin has to raise "
+            "its limit of bodies"
+        )
     return "told to by the server" if node.code == 0 else f"exit code {node.code}, see above"
 
 

@@ -1,4 +1,4 @@
-"""The way to the server, step by step: name, port, proxy, TLS, clock, token. Used by the checks.
+"""The way to the server, step by step, for the checks: name, port, proxy, TLS, clock, Flower, us.
 
 Each step goes on from where the one before stopped, with one connection, so that a fault is named
 where it is: what answers instead of the server, and with which certificate. Flower tolerates a
@@ -8,7 +8,6 @@ clock that is at most 5 s ahead of the server's or 300 s behind.
 from __future__ import annotations
 
 import base64
-import hashlib
 import http.client
 import socket
 import ssl
@@ -17,16 +16,17 @@ import urllib.parse
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from . import trust
 from .kit import Site, existing_key
+from .passage import through
 from .server import ask_whether_welcome
+from .stranger import SET_CLOCK, distrusted
 from .surroundings import proxy_for
 from .words import Doubt, Fault, Problem, Unreachable
 
 SECONDS = 8.0  # for each step
 AHEAD, BEHIND = 5.0, 300.0  # seconds of clock Flower tolerates
 _FIREWALL = "ask your network people to let this machine out to {0} (TCP)."
-_TIME = "set this machine's clock (timedatectl set-ntp true), or its time zone."
-_WRONG_TIME = (9, 10)  # OpenSSL: not yet valid, expired
 
 
 class Way:
@@ -49,6 +49,7 @@ class Way:
             ("proxy", self.proxy),
             ("tls", self.tls),
             ("clock", self.clock),
+            ("flower", self.flower),
             *last,
         ]
 
@@ -121,12 +122,19 @@ class Way:
 
     def tls(self) -> str:
         assert self._socket is not None
-        context = ssl.create_default_context(cafile=str(self._site.ca))
+        try:
+            context = trust.context(self._site)
+        except (OSError, ValueError) as error:
+            raise Fault(
+                f"What the server is checked with cannot be loaded: {trust.voucher(self._site)} "
+                f"({error}).",
+                "unpack the whole kit; correct or unset SSL_CERT_FILE and SSL_CERT_DIR.",
+            ) from None
         where = f"{self._host}:{self._port}"
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
         except ssl.SSLCertVerificationError as error:
-            raise self._distrust(error) from None
+            raise distrusted(self._site, where, error, self._certificate) from None
         except (OSError, ssl.SSLError) as error:
             what = getattr(error, "reason", "") or str(error) or "it hung up"
             raise Fault(
@@ -136,44 +144,22 @@ class Way:
                 "decrypted on the way.",
                 passing=True,
             ) from None
-        return "the server shows a certificate that ca.pem vouches for."
+        return f"{trust.voucher(self._site)} vouches for the server's certificate."
 
-    def _distrust(self, error: ssl.SSLCertVerificationError) -> Fault:
-        if error.verify_code in _WRONG_TIME:
-            now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-            return Fault(
-                f"By this machine's clock ({now}) the server's certificate is not valid "
-                f"({error.verify_message}).",
-                _TIME,
-            )
-        seen = self._seen_fingerprint()
-        if "mismatch" in error.verify_message:
-            return Fault(
-                f"The server's certificate (fingerprint {seen}) is not made for the name "
-                f"{self._host} ({error.verify_message}).",
-                "use the address the admin gave you; they set it with "
-                "BLOSSOMTUNE_FLEET_PUBLIC_HOST.",
-            )
-        return Fault(
-            f"{self._host}:{self._port} answers with a certificate that ca.pem does not vouch for "
-            f"({error.verify_message}), so it may be somebody in between. Its fingerprint is "
-            f"{seen}; your token was not sent.",
-            "ask the admin whether this is theirs. If a firewall of yours opens TLS, have it leave "
-            "this address alone; if the server was set up anew, get a new kit.",
-        )
-
-    def _seen_fingerprint(self) -> str:
-        blind = ssl.create_default_context()
-        blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # looks only, sends nothing
+    def _dial(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+        """One more connection. Raises OSError."""
+        plain = socket.create_connection(self._near, SECONDS)
         try:
-            with socket.create_connection(self._near, SECONDS) as plain:
-                if self._proxy:
-                    connect(plain, f"{self._host}:{self._port}", self._proxy)
-                with blind.wrap_socket(plain, server_hostname=self._host) as wrapped:
-                    der = wrapped.getpeercert(binary_form=True) or b""
-        except OSError:
-            return "(not shown a second time)"
-        return "sha256:" + hashlib.sha256(der).digest().hex(":").upper()
+            if self._proxy:
+                connect(plain, f"{self._host}:{self._port}", self._proxy)
+            return context.wrap_socket(plain, server_hostname=self._host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def _certificate(self, context: ssl.SSLContext) -> bytes:
+        with self._dial(context) as line:
+            return line.getpeercert(binary_form=True) or b""
 
     def clock(self) -> str:
         """Compare with the Date of an answer. Its resolution is a second, so half of one is off."""
@@ -196,6 +182,9 @@ class Way:
             line.close()
         return judged_clock(here - server)
 
+    def flower(self) -> str:
+        return through(self._site, SECONDS)
+
     def token(self) -> str:
         site = self._site
         try:
@@ -211,13 +200,13 @@ def judged_clock(ahead: float) -> str:
         raise Fault(
             f"This machine's clock is {ahead:.0f} s ahead of the server's; Flower refuses more "
             f"than {AHEAD:.0f} s.",
-            _TIME,
+            SET_CLOCK,
         )
     if ahead < -BEHIND:
         raise Fault(
             f"This machine's clock is {-ahead:.0f} s behind the server's; Flower refuses more than "
             f"{BEHIND:.0f} s.",
-            _TIME,
+            SET_CLOCK,
         )
     return (
         "agrees with the server's." if abs(ahead) < 2 else f"is {ahead:+.0f} s off, which is fine."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import trust
 from .kit import Site, existing_key
 from .node_values import misplaced, read_back
 from .programs import child_environment, supernode_program
@@ -28,6 +30,7 @@ from .words import Doubt, Fault, Problem
 PASS, WARN, FAIL, SKIP = "PASS", "WARN", "FAIL", "SKIP"
 DATA_KEYS = ("data", "data-path")
 NO_PATHS = ("hub", "sample")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -109,16 +112,21 @@ def flwr(site: Site) -> str:
 
 
 def certificate(site: Site) -> str:
-    """Whether `ca.pem` is the one the kit was made with."""
+    """Whether what the server is checked with is there, and the one the kit was made with."""
+    if not site.has_own_ca:
+        return f"the server has a public one; it is checked with {trust.voucher(site)}."
     try:
-        der = ssl.PEM_cert_to_DER_cert(site.ca.read_text(encoding="ascii").strip())
+        text = site.ca.read_text(encoding="ascii")
+        ders = [ssl.PEM_cert_to_DER_cert(pem) for pem in _PEM.findall(text)]
     except OSError as error:
         raise Fault(
             f"{site.ca} cannot be read ({error.strerror}).", "unpack the whole kit."
         ) from None
     except ValueError:
-        raise Fault(f"{site.ca} is not a certificate.", "get a new kit.") from None
-    if hashlib.sha256(der).hexdigest() != plain_hex(site.ca_fingerprint):
+        ders = []
+    if not ders:
+        raise Fault(f"{site.ca} is not a certificate.", "get a new kit.")
+    if hashlib.sha256(b"".join(ders)).hexdigest() != plain_hex(site.ca_fingerprint):
         raise Fault(
             f"The certificate in {site.ca} is not the one this kit was made with, so somebody may "
             "have replaced it.",

@@ -1,4 +1,4 @@
-"""What we ask the federation's server over HTTPS, checked with the kit's own certificate."""
+"""What we ask the federation's server over HTTPS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from typing import Any, NoReturn
 
+from . import trust
 from .kit import Site, proof
 from .surroundings import proxy_for
 from .words import REFUSED, REVOKED, Problem, Unreachable
@@ -63,20 +64,19 @@ def post(site: Site, url: str, content: dict[str, Any]) -> dict[str, Any]:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise Problem(
-                f"{url} answers with a certificate that ca.pem does not vouch for "
+                f"{url} answers with a certificate that {trust.voucher(site)} does not vouch for "
                 f"({reason.verify_message}).",
-                "Check the address, then the clock of this machine.",
+                "Run join.py --check: it names who stands there.",
             ) from None
         raise Unreachable(f"{url} does not answer ({reason})") from None
 
 
 def opener(site: Site) -> urllib.request.OpenerDirector:
-    """HTTPS with the kit's CA; through the proxy that Flower uses, never for this machine."""
+    """HTTPS; through the proxy that Flower uses, never for this machine."""
     host = urllib.parse.urlsplit(site.join_url).hostname or ""
-    context = ssl.create_default_context(cafile=str(site.ca))
     return urllib.request.build_opener(
         urllib.request.ProxyHandler({"https": proxy} if (proxy := proxy_for(host)) else {}),
-        urllib.request.HTTPSHandler(context=context),
+        urllib.request.HTTPSHandler(context=trust.context(site)),
     )
 
 

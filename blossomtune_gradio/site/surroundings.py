@@ -23,15 +23,15 @@ from .words import Fault
 _LOOPBACK = "127.0.0.1,localhost,::1"
 _KEY_LOG = "SSLKEYLOGFILE"
 _SECONDS = 60
-# Makes clients as the SuperNode does: with the kit's certificate, and without TLS for its own
-# parts. Then names the variables without which it can be done.
+# Makes clients as the SuperNode does: with the kit's certificate or the public ones, and without
+# TLS for its own parts. Then names the variables without which it can be done.
 _TRY = """\
 import json, os, sys
 import httpx
 
 def trouble():
     try:
-        for verify in (sys.argv[1], False):
+        for verify in (sys.argv[1] or True, False):
             httpx.Client(verify=verify, timeout=30, follow_redirects=True).close()
     except Exception as error:
         return f"{type(error).__name__}: {error}"
@@ -82,7 +82,7 @@ def client(site: Site, environment: Mapping[str, str]) -> str:
     Raises:
         Fault: it cannot be made; names the variable that is to blame.
     """
-    command = [sys.executable, "-c", _TRY, str(site.ca)]
+    command = [sys.executable, "-c", _TRY, str(site.ca) if site.has_own_ca else ""]
     try:
         done = subprocess.run(
             command, env=dict(environment), capture_output=True, text=True, timeout=_SECONDS

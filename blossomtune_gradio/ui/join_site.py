@@ -39,7 +39,7 @@ def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ..
                 _text("Show that it is yours, and paste all that this prints", known["prove"]),
             ],
             "plain": [
-                _text("Beside it and ca.pem from the kit, start the SuperNode", known["plain"]),
+                _text(f"{known['plain_place']}, start the SuperNode", known["plain"]),
             ],
         }
 

@@ -103,7 +103,7 @@ def _snapshot(app: Application, guard: Guard, *, lists_sites: bool) -> Callable[
     def snapshot(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         mode = _LOCAL if user.provider == "local" else ""
         if user.role is Role.ADMIN:
-            mode = mode or app.mail_warning
+            mode = mode or app.mail_warning or " ".join(app.entrances.warnings)
         who = {
             "role": int(user.role),
             "word": user.role.name.lower(),
@@ -114,6 +114,7 @@ def _snapshot(app: Application, guard: Guard, *, lists_sites: bool) -> Callable[
         state = app.overview.snapshot(user)
         if not lists_sites:
             state = {name: value for name, value in state.items() if name != "sites"}
-        return {**state, "who": who, "mode": mode, "now": right_now()}
+        entrance = app.entrances.sentence if user.role is Role.ADMIN else ""
+        return {**state, "who": who, "mode": mode, "entrance": entrance, "now": right_now()}
 
     return snapshot

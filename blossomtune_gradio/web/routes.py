@@ -51,8 +51,8 @@ class TooBig(BlossomError):
 _Body = TypeVar("_Body", bound=BaseModel)
 
 
-def join_router(app: Application) -> APIRouter:
-    """`POST /api/v1/join` and its `/report`, for the page's port and for the fleet listener."""
+def join_router(app: Application, *, by_page: bool) -> APIRouter:
+    """`POST /api/v1/join` and its `/report`, for the page's port or for the fleet listener."""
     router = APIRouter()
 
     @router.post(JOIN_PATH)
@@ -61,8 +61,9 @@ def join_router(app: Application) -> APIRouter:
         if asked.check:
             return asdict(await run_in_threadpool(app.kits.check, asked.token, asked.public_key))
         address = request.client.host if request.client else ""
+        came_by = app.entrances.page if by_page else app.entrances.fleet
         answer = await run_in_threadpool(
-            app.kits.join, asked.token, asked.public_key, asked.proof, address
+            app.kits.join, asked.token, asked.public_key, asked.proof, address, came_by
         )
         rest = None
         if answer.node_id is not None:

@@ -118,7 +118,7 @@ class WebServer:
 
     def _fleet_app(self, gateway: FleetGateway) -> ASGIApp:
         api = bare_api()
-        api.include_router(join_router(self._application))
+        api.include_router(join_router(self._application, by_page=False))
         return fleet_app(gateway, api)
 
     def _run(self) -> None:
@@ -166,7 +166,7 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
     """Our own routes on the page's port."""
     api = bare_api()
     api.include_router(page_router(application))
-    api.include_router(join_router(application))
+    api.include_router(join_router(application, by_page=True))
     api.include_router(login_router(application, cookies))
     api.include_router(download_router(application, current_user))
     api.mount(PREFIX, rest_api(application))

@@ -12,6 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from blossomtune_gradio.flower.commands import plain_supernode_command
+from blossomtune_gradio.services.entrances import Entrance
 
 _DAY = (2026, 1, 1, 0, 0, 0)  # of each file; when it was packed says nothing
 _PROGRAMS = "blossomtune_site"
@@ -45,24 +46,26 @@ def programs() -> Iterator[tuple[str, bytes]]:
             yield f"{_PROGRAMS}/{file.name}", file.read_bytes()
 
 
-def packed(site_toml: str, ca_cert: bytes) -> bytes:
-    """The kit as a zip file."""
+def packed(site_toml: str, ca_cert: bytes | None) -> bytes:
+    """The kit as a zip file; without `ca_cert` where the server's certificate is a public one."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as kit:
         _put(kit, "site.toml", site_toml.encode(), _SECRET_MODE)
-        _put(kit, "ca.pem", ca_cert, _MODE)
+        if ca_cert is not None:
+            _put(kit, "ca.pem", ca_cert, _MODE)
         for name, content in programs():
             _put(kit, name, content, _MODE)
     return out.getvalue()
 
 
-def ways(address: str, partition_id: int, partitions: int) -> Mapping[str, str]:
+def ways(entrance: Entrance, partition_id: int, partitions: int) -> Mapping[str, str]:
     """How a site can be run: name → lines to paste, or the text of a file.
 
     `kit`, `systemd` and `docker` are typed in the folder of the kit; `unit` and `dockerfile` are
-    files in it. `own_key` makes a key by hand, `plain` runs Flower with it, beside the
-    kit's `ca.pem`.
+    files in it. `own_key` makes a key by hand, `plain` runs Flower with it, `plain_place` says
+    where: beside the kit's `ca.pem`, if there is one.
     """
+    ca_cert = "ca.pem" if entrance.ca else None
     folder = resources.files("blossomtune_gradio.site")
     return {
         "kit": KIT,
@@ -71,7 +74,10 @@ def ways(address: str, partition_id: int, partitions: int) -> Mapping[str, str]:
         "docker": DOCKER,
         "dockerfile": folder.joinpath("Dockerfile").read_text(encoding="utf-8"),
         "own_key": MAKE_KEY,
-        "plain": plain_supernode_command(address, partition_id=partition_id, partitions=partitions),
+        "plain": plain_supernode_command(
+            entrance.address, partition_id=partition_id, partitions=partitions, ca_cert=ca_cert
+        ),
+        "plain_place": "Beside it and ca.pem from the kit" if ca_cert else "Beside it",
     }
 
 

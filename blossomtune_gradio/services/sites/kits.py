@@ -25,9 +25,10 @@ from blossomtune_gradio.errors import (
     NotPossible,
 )
 from blossomtune_gradio.flower import possession
-from blossomtune_gradio.flower.credentials import ServerCredentials, SiteKey, parse_public_key
+from blossomtune_gradio.flower.credentials import SiteKey, parse_public_key
 from blossomtune_gradio.identity import Role, User, require_owner
 from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.services.entrances import Entrance, Entrances
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.people import activation
@@ -78,14 +79,12 @@ class KitService:
         settings: Settings,
         options: Options,
         outbox: Outbox,
-        credentials: ServerCredentials,
-        fleet_address: Callable[[], str],
+        entrances: Entrances,
         on_change: Callable[[], None],
         limits: Limits | None = None,
     ) -> None:
         self._database, self._settings, self._options = database, settings, options
-        self._outbox, self._credentials = outbox, credentials
-        self._fleet_address, self._on_change = fleet_address, on_change
+        self._outbox, self._entrances, self._on_change = outbox, entrances, on_change
         self._limits = limits or Limits()
 
     def make(self, participant_id: int, by: User) -> bytes:
@@ -101,20 +100,29 @@ class KitService:
             self._limits.take_kit(row.id)
             row.token_hash = activation.digest(token)
             row.token_expires_at = now() + self._lifetime
-            site_toml = self._site_toml(row, token, self._options.partitions(session))
+            entrance = self._entrances.chosen
+            site_toml = self._site_toml(row, token, entrance, self._options.partitions(session))
             hours = self._settings.join_token_hours
             self._outbox.put(
                 session, "kit_taken", row.email, site=row.site, by=by.name, hours=hours
             )
             _note(session, by, "make", row, valid_until=row.token_expires_at.isoformat())
         tomllib.loads(site_toml)  # a kit that cannot be read must never leave the house
-        return kit_files.packed(site_toml, self._credentials.ca_cert.read_bytes())
+        return kit_files.packed(site_toml, entrance.ca)
 
-    def join(self, token: str, public_key: str, proof: str = "", address: str = "") -> JoinAnswer:
+    def join(
+        self,
+        token: str,
+        public_key: str,
+        proof: str = "",
+        address: str = "",
+        came_by: Entrance | None = None,
+    ) -> JoinAnswer:
         """Take a site's public key. Called by the site itself; the token is its right.
 
         `proof` is the token signed with the private half (see `possession`); a key that is known
-        already needs none. `address` is where the request comes from, for the audit log.
+        already needs none. `address` is where the request comes from, for the audit log; `came_by`
+        the entrance it used, which the answer names (without it: the one of new kits).
 
         Raises:
             TokenRefused: the token is unknown, or its time is up and it has not been used.
@@ -138,7 +146,7 @@ class KitService:
                 site=row.site,
                 partition_id=row.partition_id or 0,
                 num_partitions=self._options.partitions(session),
-                superlink=self._fleet_address(),
+                superlink=(came_by or self._entrances.chosen).address,
                 node_id=known.node_id or None,
                 registered=bool(known.node_id),
             )
@@ -184,16 +192,12 @@ class KitService:
         self._on_change()
         return key
 
-    def ca_certificate(self) -> bytes:
-        """The certificate (PEM) that sites check the TLS listener against. Public."""
-        return self._credentials.ca_cert.read_bytes()
-
     def ways(self, participant_id: int, by: User) -> Mapping[str, str]:
         """Texts for the page: how this site can be run. See `kit_files.ways` for the names."""
         with self._database.read() as session:
             row = _approved(session, participant_id, by, "see how to connect this site")
             partitions = self._options.partitions(session)
-            ways = kit_files.ways(self._fleet_address(), row.partition_id or 0, partitions)
+            ways = kit_files.ways(self._entrances.chosen, row.partition_id or 0, partitions)
             return {**ways, "prove": possession.prove_command(self._word(row.id))}
 
     def _pasted_key(self, participant_id: int, pasted: str, by: User) -> SiteKey:
@@ -210,7 +214,7 @@ class KitService:
 
     def _word(self, participant_id: int) -> str:
         """What this participant signs, here and nowhere else: of no use to anybody else."""
-        here = "".join(filter(str.isalnum, self._credentials.ca_fingerprint))[:16].lower()
+        here = "".join(filter(str.isalnum, self._entrances.fleet.ca_fingerprint))[:16].lower()
         return f"blossomtune-{participant_id}-{here}"
 
     def _welcomed(
@@ -240,14 +244,13 @@ class KitService:
     def _lifetime(self) -> timedelta:
         return timedelta(hours=self._settings.join_token_hours)
 
-    def _site_toml(self, row: Participant, token: str, partitions: int) -> str:
-        address = self._fleet_address()
+    def _site_toml(self, row: Participant, token: str, entrance: Entrance, partitions: int) -> str:
         return tomli_w.dumps(
             {
                 "site": row.site,
-                "superlink": address,
-                "join_url": f"https://{address}/api/v1/join",
-                "ca_fingerprint": self._credentials.ca_fingerprint,
+                "superlink": entrance.address,
+                "join_url": entrance.join_url,
+                "ca_fingerprint": entrance.ca_fingerprint,
                 "token": token,
                 "partition_id": row.partition_id,
                 "num_partitions": partitions,

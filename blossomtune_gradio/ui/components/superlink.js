@@ -30,7 +30,8 @@ watch("value", () => {
   draw();
   changed();
 });
-onPulse(({ lamps, now }) => {
+onPulse(({ lamps, entrance }) => {
+  put(find("entrance"), entrance);
   const [superlink, executor] = lamps;
   const words = superlink.tone === "good" && executor.tone !== "good" ? `${superlink.state}, executor ${executor.state}` : superlink.state;
   light(find("state"), superlink.tone === "good" ? executor.tone : superlink.tone, words);

@@ -1,0 +1,108 @@
+"""One https port for people and sites: through nginx and Caddy with the configurations we hand out.
+
+Real SuperNodes join and train. The CA of the test plays the public one: at nginx it is one that
+the sites' machines trust, at Caddy it goes into the kits.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from blossomtune_gradio.services.outside import seen
+from blossomtune_gradio.store.models import RunStatus
+from tests.live import LiveFederation
+from tests.people import ADMIN
+from tests.proxies import NAME, HttpsProxy, proxy
+from tests.support import free_port
+
+pytestmark = pytest.mark.slow
+MIB = 1024 * 1024
+PROTOBUF = {"content-type": "application/protobuf"}
+
+
+@dataclass
+class Behind:
+    """A federation that is reached through a proxy only."""
+
+    federation: LiveFederation
+    proxy: HttpsProxy
+    client: httpx.Client
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def behind(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+    folder = tmp_path_factory.mktemp(request.param)
+    inside, outside = free_port(), free_port()
+    with ExitStack() as stack:
+        front = stack.enter_context(proxy(request.param, folder / "proxy", inside, port=outside))
+        in_kits = request.param == "caddy"
+        federation = stack.enter_context(
+            LiveFederation(
+                folder,
+                port=inside,
+                public_url=f"https://{NAME}:{outside}",
+                trusted_proxies=frozenset(("127.0.0.1",)),
+                sites_ca=front.ca if in_kits else None,
+            )
+        )
+        if not in_kits:
+            federation.at_sites = {"SSL_CERT_FILE": str(front.ca)}
+        trust = ssl.create_default_context(cafile=str(front.ca))
+        client = stack.enter_context(
+            httpx.Client(base_url=front.url, verify=trust, trust_env=False, timeout=30)
+        )
+        federation.app.federation.start(by=ADMIN)
+        federation.add_sites("North", "South")
+        yield Behind(federation, front, client)
+
+
+def test_sites_join_and_train_through_it_and_the_fleet_port_is_not_used(behind):
+    federation = behind.federation
+    run = federation.ended(federation.start("message_app", num_server_rounds=1, size=1_000_000))
+    assert (run.status, run.cause) == (RunStatus.COMPLETED, ""), run.sentence
+    for name in ("North", "South"):
+        kit = federation.folder / "sites" / name
+        site = tomllib.loads((kit / "site.toml").read_text())
+        assert site["superlink"] == f"{NAME}:{behind.proxy.port}"
+        assert (kit / "ca.pem").exists() == bool(federation.app.settings.sites_ca)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_is_too_large_is_refused_by_us_and_not_by_the_proxy(behind, chunked):
+    body = bytes(64 * MIB + 1024)
+    answer = behind.client.post(
+        "/v1/fleet/push-object",
+        content=iter([body]) if chunked else body,
+        headers=PROTOBUF,
+    )
+    assert answer.status_code == 413
+    assert " at most " in answer.text  # nginx would say "413 Request Entity Too Large", Caddy ""
+
+
+def test_the_views_of_the_page_come_as_they_are_written(behind):
+    with behind.client.stream("GET", "/gradio_api/heartbeat/abc") as answer:
+        assert answer.status_code == 200
+        assert next(answer.iter_bytes())
+
+
+def test_doctor_sees_it_as_a_site_does(behind):
+    url = behind.proxy.url
+    assert seen(url, behind.proxy.ca.read_bytes()).good
+    strange = seen(url)
+    assert not strange.good
+    assert "BLOSSOMTUNE_SITES_CA" in strange.sentence
+
+
+def test_the_page_is_reached_and_nothing_else_of_the_superlink_is_reached(behind):
+    assert behind.client.get("/healthz").json()["status"] == "ok"
+    unsigned = behind.client.post("/v1/fleet/pull-messages", headers=PROTOBUF)
+    assert unsigned.status_code == 401  # Flower's own word
+    assert behind.client.post("/v1/control/list-nodes").status_code == 404
+    assert behind.client.post("/v1/runtime/acquire-task").status_code == 404
