@@ -184,7 +184,7 @@ def _habits(path: Path, sing: str) -> None:
         + "def train(message, context):\n"
         + '    part = context.node_config.get("partition-id", 0)\n'
         + '    all_ = context.node_config.get("num-partitions", 1)\n'
-        + "    torch.load('a'); torch.load('b', weights_only=True)\n"
+        + "    torch.load('a'); torch.load('b', weights_only=False)\n"
         + "    return pickle.loads(part)\n"
     )
 

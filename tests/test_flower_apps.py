@@ -183,22 +183,6 @@ def test_a_bundle_over_ten_megabytes_is_refused(app_dir):
     assert only_app(app_dir).runnable  # it does not travel
 
 
-def test_an_app_that_ignores_its_partition_gets_a_warning(app_dir):
-    (app_dir / "small" / "client_app.py").write_text(CLIENT.replace("partition-id", "x"))
-    app = only_app(app_dir)
-    assert app.runnable
-    assert "does not read partition-id" in sentences(app, "warning")
-
-
-def test_a_package_that_is_not_installed_is_a_warning(app_dir):
-    spoil(app_dir, NAME, f'{NAME}\ndependencies = ["numpy", "no-such-thing>=3", "tomli>=99"]')
-    app = only_app(app_dir)
-    assert app.runnable
-    assert "no-such-thing>=3 is not installed here" in sentences(app, "warning")
-    assert "numpy" not in sentences(app, "warning")
-    assert re.search(r"tomli>=99 is not installed here, but \d", sentences(app, "warning"))
-
-
 def test_nested_settings_get_flowers_dotted_names(app_dir):
     spoil(app_dir, "rounds = 3", "rounds = 3\n[tool.flwr.app.config.train]\nlr = 0.1")
     app = only_app(app_dir)

@@ -9,8 +9,10 @@ in .gitignore keep it busy for hours, so their work is counted beforehand.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -39,6 +41,7 @@ class Bundle:
 
     hash: str = ""
     size: int = 0
+    names: frozenset[str] = frozenset()
 
 
 Packed: TypeAlias = tuple[Bundle, dict[str, bytes], list[Finding]]
@@ -89,7 +92,24 @@ def bundle(tree: AppTree, patterns: Iterable[str]) -> Packed:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split())
         return Bundle(), content, [Finding("error", f"Flower cannot bundle this app: {said}")]
-    return Bundle(hashlib.sha256(packed).hexdigest(), len(packed)), content, []
+    with zipfile.ZipFile(io.BytesIO(packed)) as files:
+        names = frozenset(files.namelist())
+    return Bundle(hashlib.sha256(packed).hexdigest(), len(packed), names), content, []
+
+
+def left_out(files: Iterable[str], packed: Bundle) -> list[Finding]:
+    """A finding for each file that the components load and the bundle does not have."""
+    lost = [name for name in files if packed.hash and name not in packed.names]
+    return _few(
+        [
+            Finding(
+                "warning",
+                f"{name} is needed and does not travel: .gitignore, fab-include, fab-exclude or a "
+                "rule of Flower's (test_*.py, *_test.py, lib/, build/ …) leaves it out.",
+            )
+            for name in lost
+        ]
+    )
 
 
 def _ignored(content: dict[str, bytes]) -> list[str]:

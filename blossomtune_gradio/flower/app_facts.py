@@ -32,6 +32,18 @@ class ConfigField:
 
 
 @dataclass(frozen=True)
+class SiteNeeds:
+    """What an app's ClientApp asks of each site, as far as its code tells."""
+
+    modules: dict[str, str] = field(default_factory=dict)
+    """Top-level module it imports → name of the package to install."""
+    install: tuple[str, ...] = ()
+    """What to give to pip for them."""
+    keys: tuple[str, ...] = ()
+    """Keys of `[node_config]` it cannot do without, besides those every site is told."""
+
+
+@dataclass(frozen=True)
 class FlowerApp:
     """One sub-folder and all that can be said about it."""
 
@@ -49,8 +61,9 @@ class FlowerApp:
     comments: dict[str, str] = field(default_factory=dict)
     """What pyproject.toml says beside the keys of `config`."""
     components: dict[str, str] = field(default_factory=dict)
-    """`serverapp` and `clientapp` → `module:attribute`."""
+    """`serverapp`, `clientapp`, `agentapp` → `module:attribute`."""
     dependencies: tuple[str, ...] = ()
+    needs: SiteNeeds = field(default_factory=SiteNeeds)
     frameworks: tuple[str, ...] = ()
     """What it seems to learn with: torch, sklearn, numpy …; by its imports."""
     api: Api = "unknown"

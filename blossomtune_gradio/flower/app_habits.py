@@ -1,16 +1,18 @@
 """Habits of an app's code that go wrong in a federation, seen in its syntax.
 
 None of them keeps an app from running: each is a warning or a note with a way to do it better.
+Only files that the components load are looked at, and a warning is for what really goes wrong.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from blossomtune_gradio.flower.app_code import AppCode
 from blossomtune_gradio.flower.app_facts import Api, Finding
+from blossomtune_gradio.flower.app_needs import reads_node_config
 
 _MOST = 3  # findings of one sort
 _NODE_KEYS = ("partition-id", "num-partitions")
@@ -22,7 +24,12 @@ _OUTWARD = (  # whatever begins so talks to the network or starts programs
     *("torchvision.datasets.", "sklearn.datasets.fetch_", "keras.datasets."),
 )
 _DOWNLOADS = (".from_pretrained",)  # methods with that name
-_UNPICKLERS = ("pickle.load", "dill.load", "cloudpickle.load", "joblib.load")
+_UNPICKLERS = ("pickle.loads", "dill.loads", "cloudpickle.loads")  # of bytes from elsewhere
+_COMMON_DATA = (  # the same for whoever asks
+    *("datasets.load_dataset", "flwr_datasets.FederatedDataset", "torchvision.datasets."),
+    *("sklearn.datasets.fetch_", "sklearn.datasets.load_", "keras.datasets.", "medmnist."),
+    *("tensorflow.keras.datasets.", "tensorflow_datasets.load"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,8 @@ class _Call:
     name: str
 
 
-def habit_findings(code: AppCode, api: Api) -> list[Finding]:
-    """Warnings and notes about the code."""
+def habit_findings(code: AppCode, api: Api, files: Sequence[str]) -> list[Finding]:
+    """Warnings and notes about the code in `files`, those that the components load."""
     findings: list[Finding] = []
     if api == "legacy":
         findings.append(
@@ -45,22 +52,19 @@ def habit_findings(code: AppCode, api: Api) -> list[Finding]:
                 "use the Message API (flwr.serverapp, flwr.clientapp).",
             )
         )
-    modules = list(code.modules())
-    if not any(_mentions(tree, "partition-id") for _, tree in modules):
-        findings.append(
-            Finding(
-                "warning",
-                "It does not read partition-id, so each site must find its own data; otherwise "
-                'all of them train on the same. Use context.node_config["partition-id"].',
-            )
-        )
+    modules = [(file, tree) for file in files if (tree := code.module_or_none(file)) is not None]
+    calls: list[_Call] = []
     for file, tree in modules:
         aliases = _aliases(tree)
-        calls = [_Call(file, node, _name(node.func, aliases)) for node in _calls(tree)]
-        findings += [_default(call) for call in calls if _has_default(call)][:_MOST]
-        findings += [_unpickled(call) for call in calls if _unpickles(call)][:_MOST]
+        here = [_Call(file, node, _name(node.func, aliases)) for node in _calls(tree)]
+        calls += here
+        findings += [_default(call) for call in here if _has_default(call)][:_MOST]
+        findings += [_unpickled(call) for call in here if _unpickles(call)][:_MOST]
         at_import = [_Call(file, node, _name(node.func, aliases)) for node in _at_import(tree)]
         findings += [_outward(call) for call in at_import if _goes_out(call)][:_MOST]
+    parted = reads_node_config(code, files) or any(_mentions(t, "partition-id") for _, t in modules)
+    if modules and not parted:
+        findings.append(_not_parted(next((c for c in calls if _is_common(c)), None)))
     return findings
 
 
@@ -117,9 +121,7 @@ def _goes_out(call: _Call) -> bool:
 
 def _unpickles(call: _Call) -> bool:
     if call.name == "torch.load":
-        return not _given(call.node, "weights_only", True)
-    if call.name == "numpy.load":
-        return _given(call.node, "allow_pickle", True)
+        return _given(call.node, "weights_only", False)
     return call.name.startswith(_UNPICKLERS)
 
 
@@ -140,24 +142,38 @@ def _has_default(call: _Call) -> bool:
     )
 
 
+def _is_common(call: _Call) -> bool:
+    return call.name.startswith(_COMMON_DATA)
+
+
+def _not_parted(common: _Call | None) -> Finding:
+    if common is None:
+        return Finding("note", "It asks nothing of a site's node_config, so each has its own data.")
+    return Finding(
+        "warning",
+        f"{_where(common)} takes data that is the same for all, and nothing reads partition-id: "
+        'all sites train on the same. Take the part that context.node_config["partition-id"] says.',
+    )
+
+
 def _default(call: _Call) -> Finding:
     key = call.node.args[0].value  # type: ignore[attr-defined]
     return Finding(
-        "warning",
-        f"{_where(call)} takes a default when a site has no {key}: such sites would all train on "
-        f'the same data. Write node_config["{key}"], so that it fails instead.',
+        "note",
+        f"{_where(call)} takes a default when a site has no {key}. Sites that join here have one; "
+        f'node_config["{key}"] would fail where it is missing.',
     )
 
 
 def _unpickled(call: _Call) -> Finding:
     way = (
-        "pass weights_only=True"
+        "leave weights_only as it is"
         if call.name == "torch.load"
-        else "keep arrays in .npz or .safetensors"
+        else "send arrays, as in an ArrayRecord"
     )
     return Finding(
         "warning",
-        f"{_where(call)} calls {call.name}, which runs whatever code is in the file; {way}.",
+        f"{_where(call)} calls {call.name}, which runs whatever code is in what it reads; {way}.",
     )
 
 

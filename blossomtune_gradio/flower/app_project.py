@@ -6,12 +6,12 @@ a thousand parts, which take minutes.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 import tomli
+from flwr.cli.utils import is_valid_name
 from packaging.requirements import InvalidRequirement, Requirement
 
 from blossomtune_gradio.errors import InvalidInput
@@ -22,9 +22,9 @@ from blossomtune_gradio.flower.app_tree import AppTree
 
 _FILE = "pyproject.toml"
 _LARGEST = 256 * 1024  # bytes
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")  # Flower's rule
-_MOST_DEPENDENCIES = 20  # findings
+_MOST_NESTED = 3  # apps further down that are named
 _COMPONENTS = ("serverapp", "clientapp")
+_AGENT = "agentapp"
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,19 @@ def read_project(tree: AppTree) -> tuple[Project | None, list[Finding]]:
         comments={key: said for key, said in config_comments(text).items() if key in config},
         patterns=(*_texts(app, "fab-include"), *_texts(app, "fab-exclude")),
     )
+    if not app and (nested := _nested(tree)):
+        there = _look_there("pyproject.toml has no [tool.flwr.app]", nested)
+        return read, [Finding("error", there)]
     return read, [*_project_findings(project), *_app_findings(app), *findings]
 
 
 def _toml(tree: AppTree) -> tuple[str, dict[str, Any]]:
     if _FILE not in tree.entries:
         raise InvalidInput(
-            "There is no pyproject.toml. Add one with [project] and [tool.flwr.app.components]."
+            _look_there("There is no pyproject.toml", nested)
+            if (nested := _nested(tree))
+            else "There is no pyproject.toml. Add one with [project] and "
+            "[tool.flwr.app.components]."
         )
     if tree.entries[_FILE].kind != "file":
         raise InvalidInput(f"pyproject.toml cannot be read: it is a {tree.entries[_FILE].kind}.")
@@ -86,10 +92,30 @@ def _toml(tree: AppTree) -> tuple[str, dict[str, Any]]:
         raise InvalidInput(f"pyproject.toml is not valid TOML: {error}.") from error
 
 
+def _nested(tree: AppTree) -> list[str]:
+    """Folders further down that look like an app."""
+    found = []
+    for entry in tree.of("file"):
+        folder, _, name = entry.name.rpartition("/")
+        if name == _FILE and folder:
+            try:
+                if b"[tool.flwr.app" in tree.read(entry.name, _LARGEST):
+                    found.append(folder)
+            except InvalidInput:
+                continue
+    return sorted(found)[:_MOST_NESTED]
+
+
+def _look_there(why: str, folders: list[str]) -> str:
+    named = " and ".join(folders)
+    looks = "looks like the app" if len(folders) == 1 else "look like apps"
+    return f"{why} here, but {named} {looks}. Move it beside this folder, up to the other apps."
+
+
 def _project_findings(project: dict[str, Any]) -> list[Finding]:
     findings = []
     name = project.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_valid_name(name.strip())[0]:
         said = "is missing" if name is None else f"is {name!r}"
         findings.append(
             Finding(
@@ -100,37 +126,33 @@ def _project_findings(project: dict[str, Any]) -> list[Finding]:
         )
     if not isinstance(project.get("version"), str):
         findings.append(Finding("error", 'Add a version under [project], such as "1.0.0".'))
-    return [*findings, *_missing_packages(project.get("dependencies", []))]
+    return [*findings, *_other_versions(project.get("dependencies", []))]
 
 
-def _missing_packages(dependencies: object) -> list[Finding]:
-    """The ServerApp runs in our environment, and nothing is installed for it there."""
-    findings = []
+def _other_versions(dependencies: object) -> list[Finding]:
+    """Told, but no warning: most apps name the versions they were written with."""
+    others = []
     for line in dependencies if isinstance(dependencies, list) else []:
         try:
             wanted = Requirement(str(line))
         except InvalidRequirement:
             continue  # Flower's packer says so
-        there = _installed(wanted)
-        if there != "":
-            findings.append(
-                Finding(
-                    "warning",
-                    f"{line} is not installed here{f', but {there}' if there else ''}. The run "
-                    "fails if the ServerApp imports it; sites need it if the ClientApp does.",
-                )
-            )
-    return findings[:_MOST_DEPENDENCIES]
+        if there := _other(wanted):
+            others.append(f"{wanted.name} {there} ({wanted.specifier})")
+    if not others:
+        return []
+    named = ", ".join(others)
+    return [Finding("note", f"Other versions are here than it names, usually fine: {named}.")]
 
 
-def _installed(wanted: Requirement) -> str | None:
-    """ "" when it is there or not needed, the version when it is another one, None when missing."""
+def _other(wanted: Requirement) -> str:
+    """The version that is here, where it is another one than wanted."""
     if wanted.marker is not None and not wanted.marker.evaluate():
         return ""
     try:
         version = metadata.version(wanted.name)
     except metadata.PackageNotFoundError:
-        return None
+        return ""
     return "" if wanted.specifier.contains(version, prereleases=True) else version
 
 
@@ -138,6 +160,15 @@ def _app_findings(app: dict[str, Any]) -> list[Finding]:
     findings = []
     if not isinstance(app.get("publisher"), str):
         findings.append(Finding("error", "Add a publisher under [tool.flwr.app]."))
+    if _AGENT in _table(app, "components"):
+        findings.append(
+            Finding(
+                "error",
+                "It is an AgentApp. Flower starts one only with a prompt, and a run has none: the "
+                "SuperLink refuses it. Only apps with serverapp and clientapp can be deployed.",
+            )
+        )
+        return findings
     for name in _COMPONENTS:
         if name not in _components(app):
             findings.append(
@@ -152,7 +183,8 @@ def _app_findings(app: dict[str, Any]) -> list[Finding]:
 
 def _components(app: dict[str, Any]) -> dict[str, str]:
     table = _table(app, "components")
-    return {name: table[name] for name in _COMPONENTS if isinstance(table.get(name), str)}
+    names = (*_COMPONENTS, _AGENT)
+    return {name: table[name] for name in names if isinstance(table.get(name), str)}
 
 
 def _config(app: dict[str, Any]) -> tuple[dict[str, ConfigValue], list[Finding]]:

@@ -8,12 +8,14 @@ findings is an error. `bundle_hash` is what Flower will call the app in its runs
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 from blossomtune_gradio.errors import InvalidInput, NotFound, SettingsError
-from blossomtune_gradio.flower.app_bundle import Bundle, bundle, tree_findings
+from blossomtune_gradio.flower.app_bundle import Bundle, bundle, left_out, tree_findings
 from blossomtune_gradio.flower.app_code import (
     AppCode,
     component_findings,
@@ -29,7 +31,10 @@ from blossomtune_gradio.flower.app_config import (
 )
 from blossomtune_gradio.flower.app_facts import ConfigField, ConfigValue, Finding, FlowerApp
 from blossomtune_gradio.flower.app_habits import habit_findings
+from blossomtune_gradio.flower.app_installed import Installed
+from blossomtune_gradio.flower.app_needs import server_findings, site_needs
 from blossomtune_gradio.flower.app_project import Project, read_project
+from blossomtune_gradio.flower.app_reach import Reach, reach_of
 from blossomtune_gradio.flower.app_readme import LONGEST as LONGEST_README
 from blossomtune_gradio.flower.app_readme import readme_html
 from blossomtune_gradio.flower.app_revision import git_revision
@@ -66,6 +71,7 @@ class AppCatalogue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = Lock()
+        self._installed = Installed()
         self._known: dict[str, tuple[str, FlowerApp]] = {}
 
     def apps(self) -> list[FlowerApp]:
@@ -87,11 +93,12 @@ class AppCatalogue:
     def _looked_at(self, path: Path) -> tuple[str, FlowerApp]:
         tree = _tree(path, self.folder)
         revision = git_revision(path) if tree else ""
-        signature = f"{tree.signature} {revision}" if tree else ""
+        there = self._installed.signature
+        signature = f"{tree.signature} {revision} {there}" if tree else ""
         known = self._known.get(path.name)
         if known and known[0] == signature:
             return known
-        return signature, _read(path, tree, revision)
+        return signature, _read(path, tree, revision, self._installed)
 
 
 def discover(folder: Path) -> list[FlowerApp]:
@@ -104,13 +111,13 @@ def check(path: Path) -> FlowerApp:
     path = Path(os.path.realpath(path))
     if not path.is_dir():
         raise NotFound(f"{path} is not a folder. Name the folder that holds pyproject.toml.")
-    return read_app(path, path.parent)
+    return read_app(path, path.parent, Installed(sys.path))  # as `flwr run` in the same terminal
 
 
-def read_app(path: Path, folder: Path) -> FlowerApp:
+def read_app(path: Path, folder: Path, installed: Installed | None = None) -> FlowerApp:
     """Judge one app. `folder` is the one it has to lie in."""
     tree = _tree(path, folder)
-    return _read(path, tree, git_revision(path) if tree else "")
+    return _read(path, tree, git_revision(path) if tree else "", installed or Installed())
 
 
 def _tree(path: Path, folder: Path) -> AppTree | None:
@@ -120,7 +127,7 @@ def _tree(path: Path, folder: Path) -> AppTree | None:
     return AppTree(path)
 
 
-def _read(path: Path, tree: AppTree | None, revision: str) -> FlowerApp:
+def _read(path: Path, tree: AppTree | None, revision: str, installed: Installed) -> FlowerApp:
     app = FlowerApp(name=_shown(path.name), path=path, title=path.name, revision=revision)
     if tree is None:
         away = (
@@ -138,19 +145,24 @@ def _read(path: Path, tree: AppTree | None, revision: str) -> FlowerApp:
     if project is None:
         findings += [one for one in tree_findings(tree) if one.level == "error"]
         return _harmless(replace(app, findings=tuple(findings)))
-    return _harmless(_judged(app, tree, project, findings))
+    return _harmless(_judged(app, AppCode(tree, installed), tree, project, findings))
 
 
-def _judged(app: FlowerApp, tree: AppTree, project: Project, findings: list[Finding]) -> FlowerApp:
-    code = AppCode(tree)
+def _judged(
+    app: FlowerApp, code: AppCode, tree: AppTree, project: Project, findings: list[Finding]
+) -> FlowerApp:
     api = guess_api(code, project.components)
     findings += tree_findings(tree)
     findings += component_findings(code, project.components)
     broken = any(finding.level == "error" for finding in findings)
-    packed = Bundle()
+    packed, reaches = Bundle(), _reaches(code, project.components)
+    server, client = (reaches.get(name, Reach()) for name in ("serverapp", "clientapp"))
     if not broken:
         packed, content, last_word = bundle(tree, project.patterns)
-        findings += [*last_word, *secret_findings(tree, content), *habit_findings(code, api)]
+        files = tuple(dict.fromkeys([*server.files, *client.files]))
+        findings += [*last_word, *secret_findings(tree, content), *left_out(files, packed)]
+        findings += server_findings(code, server, project.dependencies)
+        findings += habit_findings(code, api, files)
     return replace(
         app,
         title=project.title or app.title,
@@ -161,12 +173,27 @@ def _judged(app: FlowerApp, tree: AppTree, project: Project, findings: list[Find
         comments=project.comments,
         components=project.components,
         dependencies=project.dependencies,
+        needs=site_needs(code, client, project.dependencies),
         frameworks=guess_frameworks(code),
         api=api,
         bundle_hash=packed.hash,
         bundle_size=packed.size,
         findings=tuple(findings),
     )
+
+
+def _reaches(code: AppCode, components: Mapping[str, str]) -> dict[str, Reach]:
+    """What each component loads; of one from an installed package, that package too."""
+    found = {}
+    for name, reference in components.items():
+        try:
+            found[name] = reach_of(code, code.file_of(reference))
+        except InvalidInput:
+            found[name] = Reach()  # component_findings has said so, or a package has it
+        if code.installed_file(reference):
+            top = reference.partition(":")[0].partition(".")[0]
+            found[name].at_import[top] = "pyproject.toml"
+    return found
 
 
 def _readme(tree: AppTree) -> str:
