@@ -143,7 +143,9 @@ def _show(arguments: argparse.Namespace) -> int:
             for part in ("events", "sites", "metrics")
         }
     lines = facts(run, "id", "name", "app", "status", "why", "evidence", "round", "rounds")
-    lines += facts(run, "config", "tags", "note", "created_by", "created_at", "started_at")
+    lines += facts(
+        run, "config", "tags", "note", "created_by", "source", "created_at", "started_at"
+    )
     lines += facts(run, "ended_at", "flower_run_id", "app_hash", "command")
     lines += [""] + [f"{e['at'][11:19]}  {e['text']}" for e in more["events"]]
     if more["sites"]:

@@ -28,6 +28,7 @@ def run_row(run: Run, place: int = 0) -> dict[str, Any]:
         "cause": run.cause,
         "cause_code": run.cause_code,
         "by": run.started_by,
+        "source": run.source,
         "tags": run.tags,
         "pinned": run.pinned,
         "place": place,

@@ -143,4 +143,5 @@ def _facts(run: Run, cause: str) -> dict[str, Any]:
         "round": run.round,
         "rounds": run.rounds,
         "started_by": run.started_by,
+        "source": run.source,
     }

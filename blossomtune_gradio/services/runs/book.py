@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore, read_level
 from blossomtune_gradio.plain_text import plain
@@ -19,8 +21,17 @@ from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.verdict import Incident, StopWish, Verdict
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import AuditEntry, Run, RunEvent, RunStatus, now
+from blossomtune_gradio.store.models import (
+    OUTSIDE,
+    AuditEntry,
+    Option,
+    Run,
+    RunEvent,
+    RunStatus,
+    now,
+)
 
+LAST_ID = "last run id"  # an option: the number of a deleted run is never given again
 _ENDS = ("process.exit", "superlink.pause", "superlink.stop")
 ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
 
@@ -158,6 +169,46 @@ class RunBook:
                 run.flower_run_id = str(flower_id)
             return owner in (None, run_id)
 
+    def flower_ids(self) -> set[int]:
+        """Flower's numbers of all runs that have a row."""
+        query = select(Run.flower_run_id).where(Run.flower_run_id.is_not(None))
+        with self.database.read() as session:
+            return {int(number) for number in session.scalars(query) if number}
+
+    def take_in(self, fact: RunFact, app: str, config: dict[str, Any]) -> int | None:
+        """A row for a run that Flower has and we did not start; its number.
+
+        0 where it has one meanwhile; None while it may be one of ours that is on its way.
+        """
+        number = str(fact.run_id)
+        on_its_way = select(Run.id).where(Run.status_word.in_(ACTIVE), Run.flower_run_id.is_(None))
+        with self.database.write() as session:
+            if session.scalar(select(Run.id).where(Run.flower_run_id == number)) is not None:
+                return 0
+            if session.scalar(on_its_way.limit(1)) is not None:
+                return None
+            run = Run(
+                app=app,
+                app_hash=fact.fab_hash,
+                app_version=fact.app_version,
+                config=config,
+                partitions=0,
+                created_by=OUTSIDE,
+                started_by=OUTSIDE,
+                flower_run_id=number,
+                status_word=RunStatus.SUBMITTED.value,
+            )
+            if fact.pending_at is not None:
+                run.created_at = fact.pending_at
+            add_row(session, run)
+            text = "Somebody started it outside of BlossomTune, by flwr run."
+            timeline.note(session, run.id, "outside", text)
+            after = {"app": app, "config": config, "flower_run_id": number}
+            target = f"run:{run.id}"
+            record(session, SYSTEM, "run.outside", target, target_name=run.name, after=after)
+        self.tell(f"{run.name} was started outside, by flwr run: it is followed like ours")
+        return run.id
+
     def _in(self, *states: str) -> list[Run]:
         query = select(Run).where(Run.status_word.in_(states)).order_by(Run.position, Run.id)
         with self.database.read() as session:
@@ -175,6 +226,24 @@ def _incident(entry: AuditEntry) -> Incident | None:
     else:
         sentence = f"{entry.actor_name} stopped the SuperLink."
     return Incident("superlink", f"{at}: {sentence}", asked=True)
+
+
+def add_row(session: Session, run: Run) -> None:
+    """Give a run its number, its name if it has none, and the last place; flushes.
+
+    Raises:
+        IntegrityError: another run has the name or the key that was chosen for it.
+    """
+    option = session.get(Option, LAST_ID)
+    newest = session.scalar(select(func.max(Run.id))) or 0
+    run.id = max(newest, int(option.value) if option else 0) + 1
+    if not run.name:
+        run.name = f"{run.app} {run.id}"
+        if run.created_by == OUTSIDE and session.scalar(select(Run.id).where(Run.name == run.name)):
+            run.name = f"{run.name} ({run.flower_run_id})"
+    run.position = (session.scalar(select(func.max(Run.position))) or 0) + 1
+    session.add(run)
+    session.flush()
 
 
 def source_of(run_id: int) -> str:

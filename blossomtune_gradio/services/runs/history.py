@@ -19,10 +19,9 @@ from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.runs import timeline
-from blossomtune_gradio.services.runs.book import source_of
+from blossomtune_gradio.services.runs.book import LAST_ID, source_of
 from blossomtune_gradio.services.runs.ledger import SiteLedger
 from blossomtune_gradio.services.runs.request import clean_tags
-from blossomtune_gradio.services.runs.service import LAST_ID
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Option, Run, RunEvent, RunSite, RunStatus
 

@@ -9,11 +9,15 @@ followed, and nothing new is admitted until enough have ended.
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 
+from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.runs import waiting
 from blossomtune_gradio.services.runs.deadlines import GoOn, for_waiting
+from blossomtune_gradio.services.runs.outside import Outside
 from blossomtune_gradio.services.runs.tools import Tools
 from blossomtune_gradio.services.runs.verdict import Verdict
 from blossomtune_gradio.services.runs.waiting import Wait
@@ -22,6 +26,7 @@ from blossomtune_gradio.services.runs.worker import RunWorker
 from blossomtune_gradio.store.models import Run, RunStatus
 
 _EVERY = 1.0  # seconds between two looks at the queue
+_OUTSIDE_EVERY = 2.0  # and at what Flower has that we did not start
 _LEAVE_SECONDS = 30.0
 
 
@@ -40,6 +45,7 @@ class Runner:
         self._workers: dict[int, RunWorker] = {}
         self._held: dict[int, _Held] = {}
         self._wake, self._ending = threading.Event(), threading.Event()
+        self._outside, self._looked_outside = Outside(tools), 0.0
         self._thread = threading.Thread(target=self._serve, name="runner", daemon=True)
 
     def open(self) -> None:
@@ -99,6 +105,7 @@ class Runner:
 
     def _step(self) -> None:
         self._workers = {n: worker for n, worker in self._workers.items() if not worker.is_over}
+        self._look_outside()
         for run in self._book.active():
             if run.id not in self._workers:
                 self._employ(run)
@@ -111,6 +118,15 @@ class Runner:
             if self._may_begin(run) and is_free and self._book.submitted(run.id):
                 self._held.pop(run.id, None)
                 self._employ(run)
+
+    def _look_outside(self) -> None:
+        """Runs that did not come from us take a slot, too: sites do one thing at a time."""
+        running = self._tools.federation.running
+        if not running or time.monotonic() - self._looked_outside < _OUTSIDE_EVERY:
+            return
+        self._looked_outside = time.monotonic()
+        with suppress(FlowerError):  # the next look will do
+            self._outside.take_in()
 
     def _employ(self, run: Run) -> None:
         worker = RunWorker(run, self._tools, self.wake)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,15 +18,14 @@ from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.runs import timeline
-from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.book import RunBook, add_row
 from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.services.runs.request import RunRequest, checked, clean_tags
 from blossomtune_gradio.services.runs.runner import Runner
 from blossomtune_gradio.services.runs.verdict import Cause, Verdict
 from blossomtune_gradio.services.runs.waiting import Wait
-from blossomtune_gradio.store.models import Option, Run, RunStatus
+from blossomtune_gradio.store.models import Run, RunStatus
 
-LAST_ID = "last run id"  # an option: the number of a deleted run is never given again
 UP, DOWN = "up", "down"
 _NO_LIMITS = RunLimits()
 
@@ -165,13 +164,7 @@ class RunService:
     def _insert(self, run: Run, by: User) -> Run:
         try:
             with self._database.write() as session:
-                option = session.get(Option, LAST_ID)
-                newest = session.scalar(select(func.max(Run.id))) or 0
-                run.id = max(newest, int(option.value) if option else 0) + 1
-                run.name = run.name or f"{run.app} {run.id}"
-                run.position = (session.scalar(select(func.max(Run.position))) or 0) + 1
-                session.add(run)
-                session.flush()
+                add_row(session, run)
                 timeline.note(session, run.id, "queued", f"{by.name} deployed it.")
                 _record(session, by, "run.start", run, after={"app": run.app, "config": run.config})
         except IntegrityError as error:

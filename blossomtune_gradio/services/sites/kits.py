@@ -214,8 +214,8 @@ class KitService:
 
     def _word(self, participant_id: int) -> str:
         """What this participant signs, here and nowhere else: of no use to anybody else."""
-        here = "".join(filter(str.isalnum, self._entrances.fleet.ca_fingerprint))[:16].lower()
-        return f"blossomtune-{participant_id}-{here}"
+        here = "".join(filter(str.isalnum, self._entrances.fleet.ca_fingerprint)).lower()
+        return f"blossomtune-{participant_id}-{here.removeprefix('sha256')[:16]}"
 
     def _welcomed(
         self, session: Session, token: str, key: SiteKey | None

@@ -30,6 +30,7 @@ from blossomtune_gradio.store.models.people import (
     folded,
 )
 from blossomtune_gradio.store.models.runs import (
+    OUTSIDE,
     RUN_MOVES,
     MetricPoint,
     Run,
@@ -42,6 +43,7 @@ from blossomtune_gradio.store.models.tokens import ApiToken
 
 __all__ = [
     "LIVE",
+    "OUTSIDE",
     "PARTICIPANT_MOVES",
     "RUN_MOVES",
     "Account",

@@ -30,6 +30,9 @@ class RunStatus(StrEnum):
         return self in _RUN_ENDS
 
 
+OUTSIDE = "flwr"
+"""Who started a run that did not come from us; no user has such an id."""
+
 _R = RunStatus
 _RUN_ENDS = frozenset({_R.COMPLETED, _R.FAILED, _R.STOPPED, _R.LOST})
 RUN_MOVES: Mapping[RunStatus, set[RunStatus]] = {
@@ -86,6 +89,11 @@ class Run(Base):
     tags: Mapped[list[str]] = mapped_column(default=list)
     note: Mapped[str] = mapped_column(default="")
     pinned: Mapped[bool] = mapped_column(default=False)
+
+    @property
+    def source(self) -> str:
+        """ "outside" for a run of a plain `flwr run`, else "here"."""
+        return "outside" if self.created_by == OUTSIDE else "here"
 
     @property
     def status(self) -> RunStatus:

@@ -15,14 +15,14 @@ const size = (bytes) => {
   return `${index ? left.toFixed(1) : left} ${units[index]}`;
 };
 const limits = (one) => {
-  const words = [`${one.partitions} partitions`];
+  const words = one.partitions ? [`${one.partitions} partitions`] : [];
   if (one.min_sites) words.push(`at least ${one.min_sites} sites`);
   if (one.quorum_seconds) words.push(`quorum within ${span(one.quorum_seconds)}, else ${one.on_quorum}`);
   if (one.round_seconds) words.push(`a round up to ${span(one.round_seconds)}`);
   return words.join(", ");
 };
 const facts = (one) => [
-  ["Started by", one.by],
+  ["Started by", one.source === "outside" ? "flwr run, outside" : one.by],
   ["Stopped by", one.stopped_by],
   ["Deployed", exactly(one.created)],
   ["Began", exactly(one.started)],
@@ -85,7 +85,8 @@ const drawSites = (one) => {
 const draw = (one) => {
   put(find("title"), one.name);
   light(find("state"), one.tone, one.status);
-  put(find("about"), `${one.app}  ·  deployed by ${one.by || "?"} ${ago(one.created, one.now)}`);
+  const who = one.source === "outside" ? "started outside, by flwr run," : `deployed by ${one.by || "?"}`;
+  put(find("about"), `${one.app}  ·  ${who} ${ago(one.created, one.now)}`);
   each(find("tags"), one.tags, (tag) => tag, () => make("span", "bt-tag"), put);
   show(find("halt"), !one.over);
   show(find("delete"), one.over && one.can_delete);

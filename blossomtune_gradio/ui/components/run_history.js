@@ -15,7 +15,7 @@ const fill = (now) => (row, run) => {
   const [what, state, round, started, took, cause] = row.children;
   row.dataset.pinned = run.pinned;
   put(what.children[0], run.pinned ? `★ ${run.name}` : run.name);
-  put(what.children[1], [run.app, run.by && `by ${run.by}`].filter(Boolean).join("  ·  "));
+  put(what.children[1], [run.app, run.source === "outside" ? "started outside" : run.by && `by ${run.by}`].filter(Boolean).join("  ·  "));
   each(what.children[2], run.tags, (tag) => tag, () => make("span", "bt-tag"), put);
   light(state.firstChild, run.tone, run.status);
   put(round, run.rounds ? `${run.round} of ${run.rounds}` : String(run.round || ""));

@@ -38,9 +38,11 @@ const fill = (row, run) => {
   const [lamp, title, buttons] = head.children;
   light(lamp, run.tone, run.place ? `queued, place ${run.place}` : run.stopping ? "stopping" : run.status);
   const rounds = run.rounds && run.round ? `round ${run.round} of ${run.rounds}` : run.round ? `round ${run.round}` : "";
-  const since = run.started ? `for ${span(seconds(run.started, now))}` : `deployed ${ago(run.created, now)}`;
+  const outside = run.source === "outside";
+  const who = outside ? "started outside by flwr run" : run.by && `by ${run.by}`;
+  const since = run.started ? `for ${span(seconds(run.started, now))}` : `${outside ? "seen" : "deployed"} ${ago(run.created, now)}`;
   const answers = run.wait && !run.wait.late ? run.wait.short : "";
-  put(title.lastChild, [run.app, run.by && `by ${run.by}`, rounds, answers, since].filter(Boolean).join("  ·  "));
+  put(title.lastChild, [run.app, who, rounds, answers, since].filter(Boolean).join("  ·  "));
   const [up, down, stop] = buttons.children;
   show(up, run.place > 1);
   show(down, run.place > 0 && run.place < waiting);

@@ -100,6 +100,7 @@ class RunView(BaseModel):
     client_seconds: float
     server_seconds: float
     created_by: str
+    source: str = Field(description="here, or outside: by a plain flwr run")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

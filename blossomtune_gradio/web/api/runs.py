@@ -159,6 +159,7 @@ def run_view(run: Run, why: str) -> RunView:
         client_seconds=run.client_seconds,
         server_seconds=run.server_seconds,
         created_by=run.started_by or run.created_by,
+        source=run.source,
         created_at=run.created_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
