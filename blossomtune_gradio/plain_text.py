@@ -30,6 +30,11 @@ def plain(line: str) -> str:
     return cut(text.translate(_HARMLESS).rstrip())
 
 
+def one_line(text: str) -> str:
+    """A text that is no output of a program, as one line: nothing of it was rewritten."""
+    return plain(text.replace("\r", " "))
+
+
 def cut(text: str) -> str:
     """`text` with at most `MAX_BYTES` bytes in UTF-8; a cut is marked and breaks no character."""
     if len(text) * 4 <= MAX_BYTES:

@@ -40,7 +40,7 @@ def test_the_environment_holds_nothing_that_was_not_asked_for(tmp_path, monkeypa
     environment = json.loads(seen.stdout)
     assert "SMTP_PASSWORD" not in environment
     assert environment["HF_HOME"] == "/models"
-    assert environment["PATH"] == f"{Path(sys.executable).parent}:/usr/bin"
+    assert environment["PATH"] == f"{tmp_path}/bin:{Path(sys.executable).parent}:/usr/bin"
     assert environment["FLWR_HOME"] == environment["HOME"] == str(tmp_path)
     assert environment["NO_PROXY"] == "127.0.0.1,localhost"
     assert environment["FLWR_TELEMETRY_ENABLED"] == "0"

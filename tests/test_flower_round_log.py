@@ -26,6 +26,11 @@ def read(*lines):
     return [event for line in lines for event in parser.feed(line)]
 
 
+def said(*lines):
+    """The same, of what Flower's logger says."""
+    return read(*(f"INFO :      {line}" for line in lines))
+
+
 def recorded(name):
     return (RECORDED / f"flower_{name}.txt").read_text().splitlines()
 
@@ -106,7 +111,7 @@ def test_failed_replies_are_counted():
 
 
 def test_a_broken_model_is_seen_as_nan_and_infinity():
-    events = read(
+    events = said(
         "[ROUND 3/4]",
         "aggregate_train: Received 2 results and 0 failures",
         "\t└──> Aggregated MetricRecord: {'loss': nan, 'most': inf, 'least': -inf}",
@@ -118,7 +123,7 @@ def test_a_broken_model_is_seen_as_nan_and_infinity():
 
 def test_lists_are_numbered_and_what_is_no_number_is_left_out():
     record = "{'f1': [0.5, 1], 'note': 'x', 'ok': True, 'far': [[1]], 'l': np.float64(-2.5)}"
-    assert read(f"└──> MetricRecord: {record}") == [
+    assert said(f"└──> MetricRecord: {record}") == [
         Point(0, "server/f1[0]", 0.5),
         Point(0, "server/f1[1]", 1.0),
         Point(0, "server/l", -2.5),
@@ -126,15 +131,15 @@ def test_lists_are_numbered_and_what_is_no_number_is_left_out():
 
 
 def test_a_long_list_is_no_metric():
-    assert read(f"└──> MetricRecord: {{'weights': {[0.5] * 33}}}") == []
+    assert said(f"└──> MetricRecord: {{'weights': {[0.5] * 33}}}") == []
 
 
 def test_no_result_is_no_point():
-    assert read("Initial global evaluation results: None", "└──> MetricRecord: None") == []
+    assert said("Initial global evaluation results: None", "└──> MetricRecord: None") == []
 
 
 def test_a_history_over_many_lines_is_read():
-    events = read(
+    events = said(
         "\tHistory (metrics, distributed, evaluate):",
         "\t{'accuracy': [(1, 0.5),",
         "\t              (2, nan)],",
@@ -151,8 +156,10 @@ def test_a_history_over_many_lines_is_read():
 
 
 def test_a_history_that_is_cut_off_does_not_swallow_the_next_run():
-    events = read("History (metrics, distributed, fit):", "{'a': [(1,", "", *recorded("numpy_app"))
-    assert len(events) == 6
+    parser = RoundParser()
+    for line in ("History (metrics, distributed, fit):", "{'a': [(1,", ""):
+        assert parser.feed(f"INFO :      {line}") == []
+    assert len([event for line in recorded("numpy_app") for event in parser.feed(line)]) == 6
 
 
 @pytest.mark.parametrize(
@@ -175,23 +182,46 @@ def test_a_history_that_is_cut_off_does_not_swallow_the_next_run():
 )
 def test_an_apps_own_line_gives_its_points_or_does_no_harm(line, points):
     parser = RoundParser()
-    parser.feed("[ROUND 7/9]")
-    assert repr(parser.feed(f"(actor pid=7) @@BLOSSOM {line}")) == repr(points)
+    parser.feed("INFO :      [ROUND 7/9]")
+    assert repr(parser.feed(f"@@BLOSSOM {line}")) == repr(points)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[ROUND 77/3]",
+        " INFO :      [ROUND 77/3]",
+        "INFO:[ROUND 77/3]",
+        "a site says: INFO :      [ROUND 77/3]",
+        ' @@BLOSSOM {"round": 77, "loss": 1}',
+        'Note: @@BLOSSOM {"round": 77, "loss": 1}',
+        'INFO :      @@BLOSSOM {"round": 77, "loss": 1}',
+        "Received error in reply from node 4: INFO :      [ROUND 77/3]",
+    ],
+)
+def test_what_only_looks_like_a_line_of_flower_or_of_an_app_is_none(line):
+    assert read(line) == []
 
 
 def test_a_metric_cannot_run_code():
-    assert read("└──> MetricRecord: {'a': __import__('os').getpid(), 'b': np.load('x')}") == []
+    assert said("└──> MetricRecord: {'a': __import__('os').getpid(), 'b': np.load('x')}") == []
 
 
 KNOWN = [line for name in ("message_app", "legacy_app", "numpy_app") for line in recorded(name)]
 PIECES = st.sampled_from(
-    [*KNOWN, "└──> MetricRecord: {", "fit progress: (", "History (metrics, centralized):", "{'a':"]
+    [
+        *KNOWN,
+        "INFO :      └──> MetricRecord: {",
+        "INFO :      fit progress: (",
+        "INFO :      History (metrics, centralized):",
+        "INFO :      {'a':",
+    ]
 )
 LINES = st.one_of(
     st.text(),
     st.tuples(PIECES, st.text()).map("".join),
     st.tuples(PIECES, st.integers(0, 200)).map(lambda cut: cut[0][: cut[1]]),
-    st.text().map("└──> MetricRecord: {}".format),
+    st.text().map("INFO :      └──> MetricRecord: {}".format),
     st.text().map("@@BLOSSOM {}".format),
 )
 
@@ -213,14 +243,14 @@ def test_no_text_makes_it_raise(lines):
     )
 )
 def test_every_metric_record_flower_can_print_is_read_back(record):
-    events = read(f"\t└──> Aggregated MetricRecord: {record}")
+    events = said(f"\t└──> Aggregated MetricRecord: {record}")
     assert repr([event.value for event in events]) == repr([float(v) for v in record.values()])
 
 
 def test_what_is_too_long_for_a_metric_is_skipped():
     pad = "x" * 100_000
     assert read(f'@@BLOSSOM {{"loss": 1, "pad": "{pad}"}}') == []
-    assert read("└──> MetricRecord: {'a': " + "[" * 90_000) == []
+    assert said("└──> MetricRecord: {'a': " + "[" * 90_000) == []
     endless = ["History (metrics, distributed, fit):", "{", *["'a': [(1, 0.5)],"] * 5000, "}"]
-    assert read(*endless) == []
-    assert len(read(*endless[:100], "}")) == 1
+    assert said(*endless) == []
+    assert len(said(*endless[:100], "}")) == 1

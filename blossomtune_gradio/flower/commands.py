@@ -20,6 +20,7 @@ from typing import Any
 import tomli_w
 
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
+from blossomtune_gradio.flower import server_process
 from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.flower.failures import FlowerRefused
 from blossomtune_gradio.flower.files import private_folder, write_private
@@ -28,6 +29,16 @@ LOOPBACK = "127.0.0.1"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _LATER = re.compile(r"database cannot be used now|503 Service Unavailable")  # patient_superlink.py
+_LAUNCHERS = "bin"  # folder of a home, before all others in the search path
+# A shell reads the second line, Python takes it for a string. A path with blanks is no harm so.
+_LAUNCHER = """\
+#!/bin/sh
+'''exec' "{0}" -P "$0" "$@"
+'''
+import runpy
+if __name__ == "__main__":
+    runpy.run_path({1!r}, run_name="__main__")
+"""
 _REFUSAL = re.compile(r"\[code: (\d+)\]\s*(.*)", re.DOTALL)
 
 
@@ -40,7 +51,7 @@ def child_environment(
     machine, before which our own programs are found. `extra` wins: proxies, HF_HOME, CUDA…
     """
     return {
-        "PATH": f"{Path(sys.executable).parent}:{path}",
+        "PATH": f"{home / _LAUNCHERS}:{Path(sys.executable).parent}:{path}",
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
         "LANG": "C.UTF-8",
@@ -56,9 +67,16 @@ def child_environment(
 
 
 def prepare_home(home: Path) -> None:
-    """Make the folder `child_environment` points at. Raises OSError."""
+    """Make the folder `child_environment` points at. Raises OSError.
+
+    Who looks there for `flwr-serverapp`, as Flower's executor does, finds `server_process`.
+    """
     private_folder(home)
     private_folder(home / "tmp")
+    private_folder(home / _LAUNCHERS)
+    launcher = home / _LAUNCHERS / "flwr-serverapp"
+    write_private(launcher, _LAUNCHER.format(sys.executable, server_process.__file__).encode())
+    launcher.chmod(0o700)
 
 
 def write_connection(home: Path, name: str, address: str, ca_cert: Path) -> None:

@@ -1,10 +1,11 @@
-"""Which sites have been asked and which have answered, as the SuperLink's own database has it.
+"""Who was asked, who has answered and with which error, as the SuperLink's own database has it.
 
 Flower's APIs tell no such thing, and without it nobody can say whom a round waits for. The file is
 opened read-only for each look and nothing is kept. Limit: a question and its answer stay there only
 until the ServerApp has fetched the answer (about 3 s), so look every two seconds. Surprises: node
 ids are stored as signed numbers; and where there is no such file, or a later Flower keeps it
-otherwise, the answer of a look is *nothing known*, never an error.
+otherwise, the answer of `of_run` is *nothing known*, never an error. Error replies stay: the
+ServerApp's process has the SuperLink keep them (`server_process`).
 
 Two marks are also taken back: that a question, or an answer, was fetched. Flower 1.41 sets them
 before it sends, and repeats nothing, so what breaks in between would never be asked for again. And
@@ -13,6 +14,7 @@ an answer whose sender has given up is no longer awaited.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +26,7 @@ from flwr.proto.error_pb2 import Error
 from google.protobuf.message import DecodeError
 
 from blossomtune_gradio.errors import FlowerError
+from blossomtune_gradio.flower.server_process import EVENT
 
 _SIGNED, _ALL = 2**63, 2**64
 _QUERY = """
@@ -42,6 +45,9 @@ WHERE n.public_key = ? AND i.delivered_at <> '' AND i.delivered_at <= ?
   AND task.finished_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM message_res r WHERE r.reply_to_message_id = i.message_id)
 """
+_ERRORS = "SELECT id, data FROM task_event WHERE run_id = ? AND event = ? AND id > ? ORDER BY id"
+_LONGEST_ID = 200  # characters
+_MOST_ERRORS = 1000  # of one look
 _WRITE_SECONDS = 2.0  # to wait for the SuperLink's own writing
 
 
@@ -59,6 +65,21 @@ class SiteMessage:
     answered: bool
     error: str | None
     """The reason in an answer that is an error."""
+
+
+@dataclass(frozen=True)
+class ErrorReply:
+    """An error that the ServerApp was given for an answer."""
+
+    number: int
+    """Later ones are higher."""
+    message_id: str
+    """Of the question."""
+    node_id: int
+    """The site that was asked; 1 if that is not known."""
+    reason: str
+    """In the words of the site, with their line breaks; of Flower, if the site did not answer."""
+    by_site: bool
 
 
 @dataclass(frozen=True)
@@ -80,11 +101,9 @@ class MessageBox:
         """All that is there of one run at this moment."""
         if not self._database.exists():
             return []
-        signed = run_id - _ALL if run_id >= _SIGNED else run_id
         try:
-            address = f"{self._database.resolve().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, timeout=1)) as connection:
-                return [_message(row) for row in connection.execute(_QUERY, (signed,))]
+            with closing(self._look()) as connection:
+                return [_message(row) for row in connection.execute(_QUERY, (_signed(run_id),))]
         except sqlite3.Error:
             return []
 
@@ -92,12 +111,25 @@ class MessageBox:
         """What this question asks for ("train", "evaluate", …); "" if there is no such question."""
         query = "SELECT message_type FROM message_ins WHERE message_id = ?"
         try:
-            address = f"{self._database.resolve().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, timeout=1)) as connection:
+            with closing(self._look()) as connection:
                 found = connection.execute(query, (message_id,)).fetchone()
         except sqlite3.Error:
             return ""
         return str(found[0]) if found else ""
+
+    def errors_of(self, run_id: int, after: int = 0) -> list[ErrorReply]:
+        """Error replies of a run with a number above `after`, at most 1000, oldest first.
+
+        Raises:
+            FlowerError: the database cannot be read.
+        """
+        try:
+            with closing(self._look()) as connection:
+                rows = connection.execute(_ERRORS, (_signed(run_id), EVENT, after))
+                found = rows.fetchmany(_MOST_ERRORS)
+        except sqlite3.Error as error:
+            raise FlowerError(f"The SuperLink's database cannot be read ({error}).") from error
+        return [reply for row in found if (reply := _error_reply(*row)) is not None]
 
     def taken_by(self, public_key: bytes, until: datetime) -> list[OpenMessage]:
         """What the owner of this key (PEM) took by then and has not answered, of runs that go on.
@@ -143,6 +175,10 @@ class MessageBox:
                 "UPDATE message_res SET delivered_at = '' WHERE delivered_at <> ''"
             ).rowcount
 
+    def _look(self) -> sqlite3.Connection:
+        address = f"{self._database.resolve().as_uri()}?mode=ro"
+        return sqlite3.connect(address, uri=True, timeout=1)
+
     def _change(self, statement: str, names: Iterable[str]) -> None:
         with self._open() as connection:
             connection.executemany(statement, [(name,) for name in names])
@@ -171,6 +207,25 @@ def _message(row: tuple[str, int, str, float, str, str | None, bytes | None]) ->
         answered=reply is not None,
         error=_reason(error),
     )
+
+
+def _signed(run_id: int) -> int:
+    return run_id - _ALL if run_id >= _SIGNED else run_id
+
+
+def _error_reply(number: int, data: str) -> ErrorReply | None:
+    """None for what our `server_process` did not write."""
+    try:
+        said = json.loads(data)
+        return ErrorReply(
+            number=number,
+            message_id=str(said["message"])[:_LONGEST_ID],
+            node_id=int(said["node"]) % _ALL,
+            reason=str(said["reason"]) or "no reason given",
+            by_site=said["by"] == "site",
+        )
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _reason(blob: bytes | None) -> str | None:

@@ -11,8 +11,10 @@ import json
 from collections.abc import Iterator
 
 from blossomtune_gradio.flower.points import Point, points_of
+from blossomtune_gradio.flower.server_process import MARK
 
-MARK = "@@BLOSSOM "
+__all__ = ["MARK", "own_points"]
+
 _LONGEST_SITE = 64
 _PHASES = ("train", "evaluate")
 

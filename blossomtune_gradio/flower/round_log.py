@@ -6,6 +6,10 @@ lines of its own:
 
     @@BLOSSOM {"round": 2, "site": "3", "loss": 0.41}
 
+What sites failed with is not read here but from Flower's records (`messages`): who said it decides,
+not what it looks like. So Flower's lines count with the prefix of its logger, which nothing else
+can begin a line with (`server_process`), and an app's own only where the mark begins them.
+
 A point is named after who measured it: `train/…` and `evaluate/…` are averages over the sites,
 `server/…` was measured by the ServerApp, `site/…` by one site. Pure; it opens no file, and no text
 makes it raise. Surprises: Flower colours its log even into a file, so ANSI codes are removed
@@ -24,7 +28,6 @@ from blossomtune_gradio.flower.points import Point, points_of
 from blossomtune_gradio.flower.python_text import python_value
 
 __all__ = [
-    "ErrorReply",
     "Event",
     "Finished",
     "Point",
@@ -73,25 +76,17 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class ErrorReply:
-    """A site answered with an error. Node 1 is the SuperLink itself, on behalf of a lost site."""
-
-    node_id: int
-    reason: str
-
-
-@dataclass(frozen=True)
 class Finished:
     """The last round is over. Points of the older API's summary still follow."""
 
 
-Event: TypeAlias = RoundStarted | Sampled | Replies | Point | Waiting | ErrorReply | Finished
+Event: TypeAlias = RoundStarted | Sampled | Replies | Point | Waiting | Finished
 
 _LONGEST = 100_000  # characters; longer lines carry no metrics
 _MOST_LINES = 5000  # of one printed dict
 _PHASE = {"train": "train", "fit": "train", "evaluate": "evaluate"}
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_LEVEL = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) *:")
+_LEVEL = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ?:(?: |$)")
 _N = r"(\d{1,9})"  # so many digits that no count of sites or rounds is longer
 _TOTAL = re.compile(rf"├── Number of rounds: {_N}|Starting Flower ServerApp.*\bnum_rounds={_N}\b.*")
 _ROUND = re.compile(rf"\[ROUND {_N}(?:/{_N})?\]")
@@ -103,7 +98,6 @@ _REPLIES = re.compile(
     rf"aggregate_(train|fit|evaluate): [Rr]eceived {_N} results and {_N} failures"
 )
 _WAITING = re.compile(rf"Waiting for nodes to connect: {_N} connected \(minimum required: {_N}\)\.")
-_ERROR = re.compile(r"> Received error in reply from node (\d{1,20}): (.*)")
 _FINISHED = re.compile(r"Strategy execution finished in .*|Run finished \d+ round\(s\) in .*")
 _AGGREGATED = re.compile(r"└──> Aggregated MetricRecord: (.*)")
 _INITIAL = re.compile(r"Initial global evaluation results: (.*)")
@@ -130,10 +124,12 @@ class RoundParser:
         """The events in one whole line, in the order they happened; mostly none."""
         if len(line) > _LONGEST:
             return []
-        text = _ANSI.sub("", line).strip()
-        if (at := text.find(MARK)) >= 0:
-            return list(own_points(text[at + len(MARK) :], self.round))
-        text = _LEVEL.sub("", text, count=1).strip() if _LEVEL.match(text) else text
+        text = _ANSI.sub("", line)
+        if text.startswith(MARK):
+            return list(own_points(text.removeprefix(MARK), self.round))
+        if not (prefix := _LEVEL.match(text)):
+            return []  # whatever it looks like: Flower did not say it
+        text = text[prefix.end() :].strip()
         return [*self._progress(text), *self._metrics(text), *self._summary(text)]
 
     def _progress(self, text: str) -> list[Event]:
@@ -151,8 +147,6 @@ class RoundParser:
             return [Replies(self._phase, self.round, int(found[2]), int(found[3]))]
         elif found := _WAITING.fullmatch(text):
             return [Waiting(int(found[1]), int(found[2]))]
-        elif found := _ERROR.fullmatch(text):
-            return [ErrorReply(int(found[1]), found[2])]
         elif _FINISHED.fullmatch(text):
             return [Finished()]
         return []

@@ -1,5 +1,7 @@
 """One log record: a line of text `time TAB level TAB position TAB text`. Pure.
 
+A level with a colon ("INFO:") stood before the line when it was written, by Flower's logger.
+
 `position` says how far the origin was consumed when the record was written; it is opaque here.
 Limit: what a line says is guessed from this one line, so the inner lines of a traceback are INFO.
 Surprise: Flower's own prefix ("INFO :      ") is taken off the text, the level column carries it.
@@ -23,6 +25,12 @@ class Line:
     time: str  # UTC, "2026-11-22T02:49:18.123Z": sorts as text
     level: str  # DEBUG, INFO, WARNING, ERROR or CRITICAL
     text: str
+    has_prefix: bool = False  # Flower's logger wrote it
+
+    @property
+    def as_written(self) -> str:
+        """The text with Flower's prefix, if it had one."""
+        return f"{self.level} : {self.text}" if self.has_prefix else self.text
 
     def to_json(self) -> dict[str, str | int]:
         return {
@@ -53,7 +61,10 @@ def to_record(time: str, text: str, position: str) -> bytes:
     """
     if not position.isprintable():
         raise ValueError(f"A position has no tabs or line breaks, but this one does: {position!r}")
-    level, rest = read_level(plain(text))
+    harmless = plain(text)
+    level, rest = read_level(harmless)
+    if _PREFIX.match(harmless):
+        level += ":"
     return f"{time}\t{level}\t{position}\t{rest}\n".encode("utf-8", "replace")
 
 
@@ -66,7 +77,7 @@ def from_record(source: str, record: bytes, end: int) -> Line:
     if len(parts) != 4:
         return Line(source, end, "", "INFO", plain("\t".join(parts)))
     time, level, _position, text = parts
-    return Line(source, end, time, level, text)
+    return Line(source, end, time, level.removesuffix(":"), text, level.endswith(":"))
 
 
 def position_of(record: bytes) -> str:

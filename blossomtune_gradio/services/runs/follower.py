@@ -16,7 +16,6 @@ from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.diagnosis import SERVER_KILLED
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.round_log import (
-    ErrorReply,
     Event,
     Point,
     Replies,
@@ -27,7 +26,6 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.book import RunBook, source_of, wish_of
-from blossomtune_gradio.services.runs.ledger import LOST, SiteLedger
 from blossomtune_gradio.services.runs.log import RunLog
 from blossomtune_gradio.services.runs.metrics import FAILURES, REPLIES, MetricService
 from blossomtune_gradio.services.runs.tally import Tally
@@ -59,7 +57,6 @@ class RunFollower:
         self._book, self._federation, self._metrics = book, federation, metrics
         self._watcher, self._ending = watcher, ending
         watcher.begin()
-        self._ledger = SiteLedger(book.database, run.id)
         self._parser, self._tally = RoundParser(), Tally()
         self._log = RunLog(logs, source_of(run.id))
         self._stop_sent, self._noted_at = False, 0.0
@@ -85,6 +82,7 @@ class RunFollower:
     def _judge(self, run: Run, fact: RunFact) -> Verdict | None:
         """Flower may tell of a ServerApp's death before the supervisor tells of its executor's."""
         deadline = time.monotonic() + _TOLD_WITHIN
+        self._tally.errors = self._watcher.errors()
         while True:
             incidents = self._book.incidents(run)
             verdict = judged(
@@ -160,10 +158,6 @@ class RunFollower:
             self._note_round(event.round, event.total)
         elif isinstance(event, Point) and not self._parser.round and not event.site:
             self._note_round(event.round, None)  # an app that prints points but no rounds
-        elif isinstance(event, ErrorReply):
-            self._ledger.failed(event, self._parser.round)
-            if event.node_id == LOST:
-                self._watcher.lost()
 
     def _note_round(self, number: int, total: int | None) -> None:
         with self._book.change(self.run_id) as (session, run):

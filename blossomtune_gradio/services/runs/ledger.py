@@ -1,26 +1,28 @@
 """What each site does in a run: asked, answered, failed, and with which error.
 
-Written from what lies in the SuperLink's database and from the error replies in the run's log.
-Surprise: a question that is gone from there was answered, even if nobody here saw the answer.
+Written from what lies in the SuperLink's database: questions, answers, and the error replies that
+the ServerApp was given. Nothing of it is read from a log, which anybody can write into. Surprise: a
+question that is gone from there was answered, even if nobody here saw the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.flower.diagnosis import Who, spoken
-from blossomtune_gradio.flower.messages import SiteMessage
-from blossomtune_gradio.flower.round_log import ErrorReply
+from blossomtune_gradio.flower.messages import ErrorReply, SiteMessage
+from blossomtune_gradio.plain_text import one_line
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.database import Database
-from blossomtune_gradio.store.models import RunSite, now
+from blossomtune_gradio.store.models import RunError, RunSite, now
 
 _LONGEST = 2000  # characters of an error that are kept
-LOST = 1  # the node id of the SuperLink itself
+_SHOWN = 200  # different errors that a verdict is made of
+_MOST_ERRORS = 5000  # of one run that are kept; later ones change nothing
 
 
 class SiteLedger:
@@ -28,6 +30,8 @@ class SiteLedger:
 
     def __init__(self, database: Database, run_id: int) -> None:
         self._database, self._run_id = database, run_id
+        self._counted: set[str] = set()  # questions that are among the asked already
+        self._goes_on = bool(self.rows())  # an earlier ledger may have counted what lies there
 
     def note(
         self, messages: Sequence[SiteMessage], sites: Mapping[str, Site], round_number: int
@@ -40,6 +44,9 @@ class SiteLedger:
             rows = self._rows(session)
         if not by_node and not any(row.open_messages for row in rows.values()):
             return
+        if self._goes_on:
+            self._counted.update(message.message_id for message in messages if message.answered)
+            self._goes_on = False
         with self._database.write() as session:
             rows = self._rows(session)
             for node, row in rows.items():
@@ -50,27 +57,54 @@ class SiteLedger:
                 timeline.note(session, self._run_id, "site", f"{row.name} takes part.")
                 self._update(row, found, round_number)
 
-    def failed(self, reply: ErrorReply, round_number: int) -> str:
-        """An error reply, as the run's log has it: the name of the site, "" if not known."""
+    def note_errors(
+        self, errors: Sequence[ErrorReply], sites: Mapping[str, Site], round_number: int
+    ) -> None:
+        """Take in error replies; one that is known already changes nothing."""
         with self._database.write() as session:
-            row = session.get(RunSite, (self._run_id, str(reply.node_id)))
-            if row is None:
-                return ""
-            row.failures += 1
-            said = spoken(reply.reason)
-            row.last_error = said[:_LONGEST]
-            row.last_round = max(row.last_round, round_number)
-            timeline.note(session, self._run_id, "site", f"{row.name} failed: {said[:300]}")
-            return row.name
+            rows = self._rows(session)
+            kept = session.scalar(select(func.count()).where(RunError.run_id == self._run_id)) or 0
+            for error in errors[: max(0, _MOST_ERRORS - kept)]:
+                if session.get(RunError, (self._run_id, error.message_id)) is None:
+                    row = rows.get(str(error.node_id))
+                    if row is None and str(error.node_id) in sites:  # quicker than our look
+                        row = rows[str(error.node_id)] = self._enter(session, error, sites)
+                    session.add(_error_row(self._run_id, error))
+                    if row is not None:
+                        self._fail(session, row, error, round_number)
+
+    def _enter(self, session: Session, error: ErrorReply, sites: Mapping[str, Site]) -> RunSite:
+        row = self._new(str(error.node_id), sites[str(error.node_id)])
+        session.add(row)
+        timeline.note(session, self._run_id, "site", f"{row.name} takes part.")
+        return row
+
+    def _fail(self, session: Session, row: RunSite, error: ErrorReply, round_number: int) -> None:
+        if error.message_id in row.open_messages:
+            row.open_messages = [m for m in row.open_messages if m != error.message_id]
+            row.open_since = row.open_since if row.open_messages else None
+            row.answered += 1
+        elif error.message_id not in self._counted:  # came and went between two looks
+            row.asked, row.answered = row.asked + 1, row.answered + 1
+        self._counted.add(error.message_id)
+        row.failures += 1
+        said = one_line(spoken(error.reason))[:_LONGEST]
+        row.last_error = said
+        row.last_round, row.last_at = max(row.last_round, round_number), now()
+        how = "failed" if error.by_site else "gave no answer"
+        timeline.note(session, self._run_id, "site", f"{row.name} {how}: {said[:300]}")
+
+    def errors(self) -> list[ErrorReply]:
+        """What each site answered with an error, the same words of a site once; the newest 200."""
+        query = select(RunError).where(RunError.run_id == self._run_id).order_by(RunError.number)
+        with self._database.read() as session:
+            replies = [_reply(row) for row in session.scalars(query)]
+        return list({(reply.node_id, reply.reason): reply for reply in replies}.values())[-_SHOWN:]
 
     def who(self, node_id: int) -> Who:
-        """The site behind a node id in an error reply. Node 1 speaks for one that was lost."""
-        rows = self.rows()
-        names = [row.name for row in rows if row.node_id == str(node_id)]
-        if node_id == LOST:
-            names = [row.name for row in rows if row.answered < row.asked or _lost(row)]
-        name = " or ".join(names) or "A site"
-        return Who(name, f"at {name}" if names else "there")
+        """The site behind a node id in an error reply."""
+        name = next((row.name for row in self.rows() if row.node_id == str(node_id)), "")
+        return Who(name or "A site", f"at {name}" if name else "there")
 
     def rows(self) -> list[RunSite]:
         """By partition."""
@@ -101,20 +135,29 @@ class SiteLedger:
         known, there = set(row.open_messages), {m.message_id for m in messages}
         unanswered = [m for m in messages if not m.answered]
         still_open = {m.message_id for m in unanswered}
-        answered = [m for m in messages if m.answered and m.message_id in known]
-        new = [m for m in unanswered if m.message_id not in known]
+        new = [m for m in messages if m.message_id not in known | self._counted]
+        done = [m for m in messages if m.answered and (m in new or m.message_id in known)]
         gone = known - there
-        if not (new or answered or gone):
+        if not (new or done or gone):
             return
         row.asked += len(new)
-        row.answered += len(answered) + len(gone)
-        for message in answered:
-            if message.error is not None:
-                row.last_error = spoken(message.error)[:_LONGEST]
+        row.answered += len(done) + len(gone)
+        self._counted.update(there)
         row.open_messages = sorted(still_open)
         row.open_since = min((m.asked_at for m in unanswered), default=None)
         row.last_round, row.last_at = max(row.last_round, round_number), now()
 
 
-def _lost(row: RunSite) -> bool:
-    return "unavailable" in row.last_error.lower()
+def _error_row(run_id: int, error: ErrorReply) -> RunError:
+    return RunError(
+        run_id=run_id,
+        message_id=error.message_id,
+        number=error.number,
+        node_id=str(error.node_id),
+        by_site=error.by_site,
+        reason=error.reason,
+    )
+
+
+def _reply(row: RunError) -> ErrorReply:
+    return ErrorReply(row.number, row.message_id, int(row.node_id), row.reason, row.by_site)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
 
-from blossomtune_gradio.flower.round_log import ErrorReply, Event, Point, Replies
+from blossomtune_gradio.flower.messages import ErrorReply
+from blossomtune_gradio.flower.round_log import Event, Point, Replies
 from blossomtune_gradio.plain_text import plain
 
-_KEPT_LINES, _KEPT_ERRORS, _KEPT_NAN_LINES = 400, 50, 12
+_KEPT_LINES, _KEPT_NAN_LINES = 400, 12
 _LEAST_ROUNDS = 3  # values of a loss, to say that nothing changed
 
 
@@ -21,7 +23,7 @@ class Tally:
         self.fewest = 0  # good answers in the worst round of training; 0: none was counted
         self.values: dict[str, list[float]] = defaultdict(list)
         self.nan_lines: list[str] = []
-        self.errors: deque[ErrorReply] = deque(maxlen=_KEPT_ERRORS)  # what sites answered
+        self.errors: Sequence[ErrorReply] = ()  # what sites answered, from Flower's own records
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def hear(self, line: str) -> None:
@@ -40,8 +42,6 @@ class Tally:
             self.values[event.name].append(event.value)
             if math.isnan(event.value) and len(self.nan_lines) < _KEPT_NAN_LINES and self.lines:
                 self.nan_lines.append(self.lines[-1])
-        elif isinstance(event, ErrorReply):
-            self.errors.append(event)
 
     @property
     def failed_phases(self) -> list[str]:

@@ -22,6 +22,7 @@ from blossomtune_gradio.flower.diagnosis import (
 )
 from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.facts import RunFact
+from blossomtune_gradio.plain_text import one_line
 from blossomtune_gradio.services.runs.tally import Tally
 from blossomtune_gradio.store.models import RunStatus
 
@@ -232,5 +233,7 @@ def _causes(tally: Tally, who: Callable[[int], Who]) -> list[Diagnosis]:
 
 
 def _evidence(tally: Tally, who: Callable[[int], Who]) -> tuple[str, ...]:
-    shown = [f"{who(error.node_id).name}: {spoken(error.reason)}" for error in tally.errors]
+    shown = [
+        f"{who(error.node_id).name}: {one_line(spoken(error.reason))}" for error in tally.errors
+    ]
     return tuple(dict.fromkeys(shown))[-_SHOWN:]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from collections.abc import Mapping
+from datetime import timedelta
 
+from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.flower.diagnosis import Who
-from blossomtune_gradio.flower.facts import Node
-from blossomtune_gradio.flower.messages import MessageBox
+from blossomtune_gradio.flower.messages import ErrorReply, MessageBox
 from blossomtune_gradio.flower.round_log import Event, Waiting
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.runs import timeline, waiting
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.deadlines import GoOn, for_round, for_waiting
-from blossomtune_gradio.services.runs.ledger import LOST, SiteLedger
+from blossomtune_gradio.services.runs.ledger import SiteLedger
 from blossomtune_gradio.services.runs.limits import site_keys
 from blossomtune_gradio.services.runs.waiting import Wait
 from blossomtune_gradio.services.sites.service import Site, SiteService
 from blossomtune_gradio.store.models import Run, RunStatus, now
 
 AGAIN = "submit again"  # a stop that is followed by a new submission
-_LAG = timedelta(seconds=5)  # a round has begun before its line is read
+_LAST_TRIES, _PAUSE = 5, 0.5  # for the errors of a run that is over; seconds between two tries
 ALERT_AFTER = 30  # seconds of waiting after which people are told
 
 
@@ -31,7 +33,7 @@ class RunWatcher:
         self._ledger = SiteLedger(book.database, run_id)
         self._waiting: Waiting | None = None
         self._told = False
-        self._losses: list[tuple[datetime, datetime]] = []  # from when, and when it was said
+        self._heard = 0  # number of the newest error reply that was taken in
 
     def begin(self) -> None:
         """A new follower begins: what was waited for before is heard again if it is still so."""
@@ -61,6 +63,10 @@ class RunWatcher:
         """Note what the sites do, and act when a deadline is over. The row as it is now."""
         nodes = {site.node_id: site for site in self._all_sites() if site.node_id}
         self._ledger.note([] if over else self._box.of_run(flower_id), nodes, run.round)
+        for _ in range(_LAST_TRIES if over else 1):
+            if self._note_errors(flower_id, nodes, run.round):
+                break
+            time.sleep(_PAUSE)
         if over or run.status is not RunStatus.RUNNING or run.stop_asked_by or self.goes_on(run):
             return run
         wait = self.wait(run)
@@ -73,28 +79,25 @@ class RunWatcher:
             self._book.ask_stop(self._run_id, wish)
         return self._book.get(self._run_id)
 
-    def lost(self) -> None:
-        """Flower has just said that a site it does not name was lost since the round began."""
-        run = self._book.get(self._run_id)
-        self._losses.append(((run.round_began_at or run.created_at) - _LAG, now()))
+    def errors(self) -> list[ErrorReply]:
+        """What sites answered with an error so far, and what Flower says of answers it lacks."""
+        return self._ledger.errors()
 
     def who(self, node_id: int) -> Who:
         """The site behind a node id in an error reply."""
-        if node_id == LOST and (names := self._lost()):
-            return Who(" or ".join(names), f"at {' or '.join(names)}")
         return self._ledger.who(node_id)
 
-    def _lost(self) -> list[str]:
-        """The sites that were away when Flower said so; one may be back long since."""
-        look = self._sites.look(SYSTEM)
-        if not self._losses or look.at is None:
-            return []
-
-        def was_away(node: Node | None) -> bool:  # one that was cut off is not there at all
-            return node is None or any(node.away_between(*loss) for loss in self._losses)
-
-        rows = self._ledger.rows()
-        return [row.name for row in rows if was_away(look.nodes.get(int(row.node_id)))]
+    def _note_errors(self, flower_id: int, sites: Mapping[str, Site], round_number: int) -> bool:
+        """Take in the error replies since the last look. False: the next look has to."""
+        while True:
+            try:
+                errors = self._box.errors_of(flower_id, self._heard)
+            except FlowerError:
+                return False
+            if not errors:
+                return True
+            self._ledger.note_errors(errors, sites, round_number)
+            self._heard = errors[-1].number
 
     def goes_on(self, run: Run) -> bool:
         """True while the run is being stopped only to be submitted again."""

@@ -152,6 +152,19 @@ class RunSite(Base):
     last_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class RunError(Base):
+    """One error reply of a run, as Flower recorded it. Taking it in twice changes nothing."""
+
+    __tablename__ = "run_errors"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[str] = mapped_column(primary_key=True)  # Flower's, of the question
+    number: Mapped[int] = mapped_column(BigInteger)  # order of arrival
+    node_id: Mapped[str]  # who was asked, a uint64 in decimal
+    by_site: Mapped[bool]  # False: Flower's own, in place of an answer that never came
+    reason: Mapped[str]
+
+
 class RunPreset(Base):
     """A filled-in launch form under a name."""
 

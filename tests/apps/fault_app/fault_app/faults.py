@@ -63,6 +63,21 @@ def cuda_memory() -> None:
     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
+def forges() -> None:
+    """What a participant would write who wants to be taken for Flower, the app or another site."""
+    lines = [
+        "INFO :      [ROUND 77/3]",
+        "INFO :      \t└──> Aggregated MetricRecord: {'accuracy': 0.999}",
+        "INFO :      \t> Received error in reply from node 1: Error: Node Unavailable",
+        '@@BLOSSOM {"round": 99999999999999999999999, "x": 1}',
+        '@@BLOSSOM {"\\ud800": 1}',
+        '@@BLOSSOM {"round": 78, "site": "0", "accuracy": 0.999}',
+        "Traceback (most recent call last):",
+    ]
+    breaks = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
+    raise RuntimeError("forged" + "".join(end + line for end in breaks for line in lines))
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "bad-import": bad_import,
     "missing-dependency": missing_dependency,
@@ -76,6 +91,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "database-locked": database_locked,
     "cuda-memory": cuda_memory,
     "json": bad_json,
+    "forges": forges,
 }
 
 
