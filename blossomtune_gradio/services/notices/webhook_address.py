@@ -18,6 +18,17 @@ from blossomtune_gradio.errors import InvalidInput
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LONGEST = 2000
+# What an IPv6 address can lead to besides itself: an IPv4 address behind a translator or a tunnel.
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64: the last 32 bits
+_TUNNELS = tuple(
+    ipaddress.IPv6Network(text)
+    for text in (
+        *("::/96", "::ffff:0:0:0/96"),  # IPv4 in old and in translated form
+        *("64:ff9b:1::/48", "2002::/16", "2001::/32"),  # NAT64 of a site, 6to4, Teredo
+        *("fec0::/10", "100::/64"),  # once for sites; leads nowhere
+    )
+)
+_ISATAP = (0x00005EFE, 0x02005EFE)  # the third quarter of such an address
 
 
 @dataclass(frozen=True)
@@ -72,11 +83,23 @@ class AddressGuard:
 
     def _may_be_reached(self, address: Address) -> bool:
         plain: Address = address
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            plain = address.ipv4_mapped
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped:
+                plain = address.ipv4_mapped
+            elif address in _TRANSLATED:
+                plain = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if any(plain in network for network in self._allowed if network.version == plain.version):
             return True
-        return plain.is_global and not plain.is_multicast
+        return plain.is_global and not plain.is_multicast and not _is_tunnel(plain)
+
+
+def _is_tunnel(address: Address) -> bool:
+    """Whether this IPv6 address carries an IPv4 address, which may be of a private network."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return False
+    if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+        return True
+    return any(address in network for network in _TUNNELS)
 
 
 def _parts(url: str) -> tuple[str, int | None, str]:

@@ -1,32 +1,22 @@
-"""Webhooks: who is told of events by HTTP, and the worker that tells them.
+"""Webhooks: who is told of events by HTTP. What is told is put into the caller's transaction.
 
-A message is a JSON object in a POST. `X-BlossomTune-Signature` is `v1=` and the HMAC-SHA256 (hex),
-with the webhook's secret, of the timestamp, a dot and the body; `X-BlossomTune-Timestamp` is that
-timestamp in seconds. What is not taken with a 2xx answer is tried again with growing pauses, then
-given up and shown. Redirects are not followed.
+How a message looks and how it gets to its receiver: `deliveries`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import secrets
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
-import httpx
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import BlossomError, InvalidInput, NotFound, NotPossible
+from blossomtune_gradio.errors import InvalidInput, NotFound, NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.services.notices.deliveries import PAUSES, SECONDS, Deliveries
 from blossomtune_gradio.services.notices.webhook_address import AddressGuard
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (
@@ -38,9 +28,7 @@ from blossomtune_gradio.store.models import (
     now,
 )
 
-PAUSES = (10.0, 60.0, 300.0, 1800.0)  # seconds before the second try and so on
-_EVERY, _TIMEOUT = 2.0, 10.0
-_AT_ONCE, _MOST = 4, 50  # deliveries at the same time; webhooks of one person
+_MOST, _MOST_TESTS = 50, 20  # webhooks of one person; messages that wait when a test is refused
 
 
 class WebhookService:
@@ -52,10 +40,13 @@ class WebhookService:
         logs: LogStore,
         guard: AddressGuard,
         pauses: Sequence[float] = PAUSES,
+        seconds: float = SECONDS,
     ) -> None:
-        self._database, self._logs, self._guard, self._pauses = database, logs, guard, pauses
-        self._wake, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="webhooks", daemon=True)
+        """`pauses` before each further try and `seconds` for each: other ones in tests."""
+        self._database, self._guard = database, guard
+        self._deliveries = Deliveries(database, logs, guard, pauses, seconds)
+        self.open, self.close = self._deliveries.open, self._deliveries.close
+        self.deliver_due = self._deliveries.deliver_due
 
     # -- what people do --------------------------------------------------------------------
 
@@ -113,8 +104,12 @@ class WebhookService:
             if hook is None:
                 raise NotFound("This webhook does not exist (any more). Reload the page.")
             require_owner(by, hook.owner, "test a webhook")
+            if _waiting(session, hook.id) >= _MOST_TESTS:
+                raise NotPossible(
+                    f"{_MOST_TESTS} messages wait for this webhook already; see to its receiver."
+                )
             session.add(_delivery(hook, "test", {"text": "A test of this webhook."}))
-        self._wake.set()
+        self._deliveries.wake()
 
     def list(self, by: User) -> list[tuple[Webhook, WebhookDelivery | None]]:
         """One's own webhooks (an admin sees all), each with its newest delivery."""
@@ -134,104 +129,7 @@ class WebhookService:
         for hook in session.scalars(select(Webhook)):
             if event in hook.events and hook.run_id in (None, run_id):
                 session.add(_delivery(hook, event, payload))
-        self._wake.set()
-
-    def open(self) -> None:
-        """Start delivering."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop delivering; what is on its way goes out after the next start."""
-        self._ending.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(_TIMEOUT + 5)
-
-    def deliver_due(self) -> int:
-        """Send what is due now; the number of messages that were tried."""
-        with self._database.read() as session:
-            query = (
-                select(WebhookDelivery, Webhook)
-                .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
-                .where(
-                    WebhookDelivery.status_word == DeliveryStatus.QUEUED.value,
-                    (WebhookDelivery.next_try_at.is_(None))
-                    | (WebhookDelivery.next_try_at <= now()),
-                )
-                .order_by(WebhookDelivery.id)
-                .limit(100)
-            )
-            due = [(delivery, hook) for delivery, hook in session.execute(query)]
-        if due:
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(lambda pair: self._deliver(*pair), due))
-        return len(due)
-
-    def _serve(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self.deliver_due()
-            except Exception as error:  # noqa: BLE001 - the worker must outlive any surprise
-                self._logs.append("blossomtune", [f"ERROR: Webhooks stumbled: {error!r}"])
-            self._wake.wait(_EVERY)
-            self._wake.clear()
-
-    def _deliver(self, delivery: WebhookDelivery, hook: Webhook) -> None:
-        error = self._send(delivery, hook)
-        with self._database.write() as session:
-            row = session.get(WebhookDelivery, delivery.id)
-            if row is None:
-                return  # deleted in between, with its webhook
-            row.tries += 1
-            row.last_error = error
-            if not error:
-                row.status_word, row.sent_at = DeliveryStatus.SENT.value, now()
-            elif row.tries > len(self._pauses):
-                row.status_word = DeliveryStatus.FAILED.value
-            else:
-                row.next_try_at = now() + timedelta(seconds=self._pauses[row.tries - 1])
-        if error:
-            self._logs.append("blossomtune", [f"WARNING: Webhook {hook.id}: {error}"])
-
-    def _send(self, delivery: WebhookDelivery, hook: Webhook) -> str:
-        """Why it could not be delivered, as a sentence, or ""."""
-        body = json.dumps(
-            {"id": delivery.id, "event": delivery.event, **delivery.payload}, ensure_ascii=False
-        ).encode()
-        stamp = str(int(time.time()))
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "BlossomTune",
-            "X-BlossomTune-Event": delivery.event,
-            "X-BlossomTune-Delivery": str(delivery.id),
-            "X-BlossomTune-Timestamp": stamp,
-            "X-BlossomTune-Signature": signature(hook.secret, stamp, body),
-        }
-        try:
-            target = self._guard.target(hook.url)
-            headers["Host"] = target.host_header
-            with (
-                httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client,
-                client.stream(
-                    "POST",
-                    target.url,
-                    content=body,
-                    headers=headers,
-                    extensions={"sni_hostname": target.server_name},
-                ) as answer,
-            ):  # its body is not read: it may be of any length
-                good = 200 <= answer.status_code < 300
-                return "" if good else f"{target.host_header} answered {answer.status_code}."
-        except BlossomError as error:
-            return str(error)
-        except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
-            return f"It could not be reached: {error or type(error).__name__}."
-
-
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What a receiver computes as well and compares."""
-    signed = f"{timestamp}.".encode() + body
-    return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+        self._deliveries.wake()
 
 
 def _delivery(hook: Webhook, event: str, payload: Mapping[str, Any]) -> WebhookDelivery:
@@ -242,3 +140,11 @@ def _delivery(hook: Webhook, event: str, payload: Mapping[str, Any]) -> WebhookD
 def _newest(session: Session, webhook_id: int) -> WebhookDelivery | None:
     query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
     return session.scalar(query.order_by(WebhookDelivery.id.desc()).limit(1))
+
+
+def _waiting(session: Session, webhook_id: int) -> int:
+    query = select(func.count()).where(
+        WebhookDelivery.webhook_id == webhook_id,
+        WebhookDelivery.status_word == DeliveryStatus.QUEUED.value,
+    )
+    return session.scalar(query) or 0
