@@ -25,7 +25,7 @@ from blossomtune_gradio.surroundings import (
     without_foreign_options,
 )
 
-_OIDC = re.compile(r"oidc_([a-z0-9_]+)_(issuer|client_id|client_secret|label|scopes)")
+_OIDC = re.compile(r"oidc_([a-z0-9_]+)_(issuer|client_id|client_secret|label|scopes|ca)")
 _GITHUB = ("github_client_id", "github_client_secret")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 # What programs must find before they are imported: no telemetry, no version check.

@@ -21,6 +21,7 @@ from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.flower.messages import OpenMessage
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.apps import AppService
+from blossomtune_gradio.services.audit.refusals import Refusals
 from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.entrances import Entrances
 from blossomtune_gradio.services.federation import FederationService
@@ -54,6 +55,7 @@ from blossomtune_gradio.services.sites.service import SiteService
 from blossomtune_gradio.services.sites.traffic import Traffic
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.later import Later
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -90,6 +92,8 @@ class Application:
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
         self.logs.append("blossomtune", mended)
+        self.later = Later(self.database, self._tell)
+        self.refusals = Refusals(self.later, self._tell)
         self.apps = AppService(settings.flower_apps_dir, self.database)
         self.accounts = AccountService(self.database, settings, self._tell)
         self.options = Options(self.database, settings)
@@ -156,6 +160,7 @@ class Application:
     def open(self) -> None:
         """Take over what still runs and go on with it."""
         self.audit.open()
+        self.later.open()
         self.federation.open()
         self.sites.open()
         self._runner.open()
@@ -172,6 +177,8 @@ class Application:
             last.callback(self._lock.release)
             last.callback(self.database.close)
             last.callback(self.audit.close)
+            last.callback(self.later.close)
+            last.callback(self.refusals.close)
             last.callback(self.federation.close)
             last.callback(self.sites.close)
             last.callback(self.webhooks.close)

@@ -32,6 +32,7 @@ class Provider:
     kind: Literal["oidc", "github"] = "oidc"
     issuer: str = ""  # OpenID Connect: below it lies /.well-known/openid-configuration
     scopes: str = "openid profile email"
+    ca: str = ""  # file of an authority (PEM) its certificate is from, besides the known ones
     authorize_url: str = ""  # the other three are for GitHub, which is no OpenID provider
     token_url: str = ""
     api_url: str = ""

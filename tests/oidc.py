@@ -6,21 +6,22 @@ with a key of their own. Nothing of the program is patched: it is given their ad
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import html
 import secrets
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import httpx
 import uvicorn
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OctKey, RSAKey
 from playwright.sync_api import BrowserContext
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -58,15 +59,28 @@ class Wishes:
     wrong_issuer: bool = False
     wrong_audience: bool = False
     no_organisations_in_token: bool = False
+    answer_issuer: str = ""  # the `iss` of RFC 9207 beside the code
+    in_token: dict[str, Any] = field(default_factory=dict)  # claims instead; None: left out
+    text_answer: bool = False  # the token as text/plain
+    no_kid: bool = False
+    new_keys: bool = False  # signed by a key that is only handed out from now on
+    token_seconds: float = 0  # until the token comes
 
 
 class Served:
     """A Starlette app in a thread, as a context manager."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, certificate: tuple[str, str] = ("", "")) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="warning")
+        self.url = f"{'https' if certificate[0] else 'http'}://127.0.0.1:{self.port}"
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=self.port,
+            log_level="warning",
+            ssl_certfile=certificate[0] or None,
+            ssl_keyfile=certificate[1] or None,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
@@ -83,7 +97,19 @@ class Served:
 class OidcProvider(Served):
     """OpenID Connect with authorization code and PKCE; `people` may be changed at any time."""
 
-    def __init__(self, *names: str, people: Mapping[str, Claims] | None = None) -> None:
+    def __init__(
+        self,
+        *names: str,
+        people: Mapping[str, Claims] | None = None,
+        secret: str = SECRET,
+        takes: Collection[str] = ("basic",),
+        about: Mapping[str, Any] | None = None,
+        alg: str = "RS256",
+        certificate: tuple[str, str] = ("", ""),
+    ) -> None:
+        """`takes`: "basic", "encoded" (RFC 6749, 2.3.1) and "post"; `about` is told of itself."""
+        self._secret, self._takes, self._more, self._alg = secret, takes, dict(about or {}), alg
+        self.proofs: list[str] = []  # how the secret was sent, in order
         self.people = {name: claims(name) for name in names} | dict(people or {})
         self.wishes = Wishes()
         self._key = RSAKey.generate_key(2048, parameters={"kid": "one", "alg": "RS256"})
@@ -99,17 +125,19 @@ class OidcProvider(Served):
                     Route("/token", self._token, methods=["POST"]),
                     Route("/userinfo", self._userinfo),
                 ]
-            )
+            ),
+            certificate,
         )
 
-    def provider(self, name: str = "hf", label: str = "") -> Provider:
+    def provider(self, name: str = "hf", label: str = "", ca: str = "") -> Provider:
         """How the program is told of it."""
         return Provider(
             name=name,
             label=label or name.title(),
             issuer=self.url,
             client_id=CLIENT,
-            client_secret=SECRET,
+            client_secret=self._secret,
+            ca=ca,
         )
 
     async def _about(self, _: Request) -> Response:
@@ -124,13 +152,23 @@ class OidcProvider(Served):
                 "jwks_uri": f"{self.url}/keys",
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["RS256"],
+                "id_token_signing_alg_values_supported": [self._alg],
                 "code_challenge_methods_supported": ["S256"],
             }
+            | self._more
         )
 
     async def _keys(self, _: Request) -> Response:
-        return JSONResponse({"keys": [self._key.as_dict(private=False)]})
+        if self._alg == "HS256":
+            return JSONResponse({})
+        keys = [self._key.as_dict(private=False)]
+        if self.wishes.new_keys:
+            keys = [self._other_key.as_dict(private=False)]
+        strange = {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA", "use": "sig"}
+        if self.wishes.no_kid:
+            keys = [strange, self._other_key.as_dict(private=False), *keys]
+            keys = [{k: v for k, v in key.items() if k != "kid"} for key in keys]
+        return JSONResponse({"keys": [strange, *keys]})
 
     async def _authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)
@@ -140,6 +178,8 @@ class OidcProvider(Served):
         if name is None and not self.wishes.deny:
             return HTMLResponse("<h1>Who are you?</h1>" + _links(asked, self.people))
         answer = {"state": asked["state"]}
+        if self.wishes.answer_issuer:
+            answer["iss"] = self.wishes.answer_issuer
         if self.wishes.deny:
             answer["error"] = "access_denied"
         else:
@@ -150,14 +190,31 @@ class OidcProvider(Served):
     async def _token(self, request: Request) -> Response:
         if self.wishes.down:
             return Response("down", 503)
+        await asyncio.sleep(self.wishes.token_seconds)
         form = dict(await request.form())
+        proof = self._proof(request, form)
+        self.proofs.append(proof)
+        if proof not in self._takes:
+            return JSONResponse({"error": "invalid_client"}, 401)
         asked = self._codes.pop(str(form.get("code")), None)
-        if asked is None or not _proven(request, form, asked):
+        if asked is None or not _fits(form, asked):
             return JSONResponse({"error": "invalid_grant"}, 400)
         access = secrets.token_urlsafe(16)
         self._tokens[access] = asked["name"]
         token = {"access_token": access, "token_type": "bearer", "expires_in": 3600}
-        return JSONResponse(token | {"id_token": self._id_token(asked)})
+        answer = JSONResponse(token | {"id_token": self._id_token(asked)})
+        if self.wishes.text_answer:
+            answer.headers["content-type"] = "text/plain"
+        return answer
+
+    def _proof(self, request: Request, form: Mapping[str, Any]) -> str:
+        """How the secret came: "basic" as it is, "encoded", "post", or ""."""
+        said = request.headers.get("authorization", "")
+        if said == _basic(CLIENT, self._secret):
+            return "basic"
+        if said == _basic(quote_plus(CLIENT), quote_plus(self._secret)):
+            return "encoded"
+        return "post" if form.get("client_secret") == self._secret else ""
 
     def _id_token(self, asked: Claims) -> str:
         wishes, moment = self.wishes, int(time.time())
@@ -171,8 +228,12 @@ class OidcProvider(Served):
         }
         if wishes.no_organisations_in_token:
             said.pop("orgs", None)
-        key = self._other_key if wishes.wrong_key else self._key
-        return jwt.encode({"alg": "RS256", "kid": "one"}, said, key)
+        said = {k: v for k, v in (said | wishes.in_token).items() if v is not None}
+        head = {"alg": self._alg} | ({} if wishes.no_kid else {"kid": "one"})
+        if self._alg == "HS256":
+            return jwt.encode(head, said, OctKey.import_key(self._secret))
+        key = self._other_key if wishes.wrong_key or wishes.new_keys else self._key
+        return jwt.encode(head, said, key)
 
     async def _userinfo(self, request: Request) -> Response:
         name = self._tokens.get(request.headers.get("authorization", "")[7:])
@@ -245,14 +306,20 @@ class FakeGitHub(Served):
 
 def _proven(request: Request, form: Mapping[str, Any], asked: Claims) -> bool:
     """Client secret, redirect address and PKCE fit to what was asked for."""
-    basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+    return request.headers.get("authorization") == _basic(CLIENT, SECRET) and _fits(form, asked)
+
+
+def _fits(form: Mapping[str, Any], asked: Claims) -> bool:
+    """Redirect address and PKCE are those of the beginning."""
     digest = hashlib.sha256(str(form.get("code_verifier")).encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
     return (
-        request.headers.get("authorization") == f"Basic {basic}"
-        and form.get("redirect_uri") == asked["redirect_uri"]
-        and challenge == asked["code_challenge"]
+        form.get("redirect_uri") == asked["redirect_uri"] and challenge == asked["code_challenge"]
     )
+
+
+def _basic(name: str, secret: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"
 
 
 def _links(asked: Claims, people: Mapping[str, object]) -> str:
@@ -275,7 +342,8 @@ def begun(client: httpx.Client, provider: str = "hf", after: str = "/") -> str:
 
 def answered(provider_address: str, name: str) -> str:
     """Say at the provider who one is; path and query the browser is sent back to."""
-    answer = httpx.get(f"{provider_address}&{urlencode({'as': name})}", trust_env=False)
+    where = f"{provider_address}&{urlencode({'as': name})}"
+    answer = httpx.get(where, trust_env=False, verify=False)
     assert answer.status_code == 302, answer.text
     back = urlsplit(answer.headers["location"])
     return f"{back.path}?{back.query}"

@@ -8,7 +8,7 @@ came through a proxy is not from this machine, whatever address it arrives from.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import BlossomError, NotFound
+from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.identity import LOCAL_ADMIN, STRANGER, Role, User
 from blossomtune_gradio.settings import is_loopback
-from blossomtune_gradio.web.oauth import OAuthClients
+from blossomtune_gradio.web.oauth import OAuthClients, SignInRefused
 from blossomtune_gradio.web.pages import refused, sign_in_page
 from blossomtune_gradio.web.sessions import Cookies
 
@@ -71,7 +71,6 @@ def local_user(request: Request) -> User:
 def login_router(application: Application, cookies: Cookies) -> APIRouter:
     """All routes of signing in and out."""
     settings = application.settings
-    providers = {provider.name: provider for provider in settings.providers}
     clients = OAuthClients(settings.providers)
     router = APIRouter()
 
@@ -79,7 +78,7 @@ def login_router(application: Application, cookies: Cookies) -> APIRouter:
     def login(next: str = "/") -> Response:
         if settings.is_local:
             return RedirectResponse(own_path(next), 303)
-        if len(providers) == 1:
+        if len(settings.providers) == 1:
             only = next_page(f"/login/{settings.providers[0].name}", next)
             return RedirectResponse(only, 303)
         return sign_in_page(
@@ -96,37 +95,45 @@ def login_router(application: Application, cookies: Cookies) -> APIRouter:
 
     @router.get("/login/{name}")
     async def begin(name: str, request: Request, next: str = "/") -> Response:
-        kept: dict[str, Any] = {}
-        try:
-            _require_known(name, providers)
-            where = await clients.begin(name, _callback(request, settings.public_url, name), kept)
-        except BlossomError as error:
-            return refused(str(error), error.status)
-        response = RedirectResponse(where, 302)
-        cookies.keep_login(response, {"provider": name, "next": own_path(next), "kept": kept})
-        return response
+        async def asked() -> Response:
+            kept: dict[str, Any] = {}
+            back = _callback(request, settings.public_url, name)
+            response = RedirectResponse(await clients.begin(name, back, kept), 302)
+            cookies.keep_login(response, {"provider": name, "next": own_path(next), "kept": kept})
+            return response
+
+        return await or_refused(name, request, asked())
 
     async def finish(name: str, request: Request) -> Response:
-        response: Response
-        begun = cookies.login(request)
-        kept = begun.get("kept", {}) if begun.get("provider") == name else {}
-        try:
-            _require_known(name, providers)
+        async def answered() -> Response:
+            begun = cookies.login(request)
+            kept = begun.get("kept", {}) if begun.get("provider") == name else {}
             person = await clients.finish(name, request, kept)
-        except BlossomError as error:
-            response = refused(str(error), error.status)
-            cookies.end_login(response)
+            session_id = await run_in_threadpool(  # the database may have to wait
+                application.accounts.sign_in,
+                person,
+                _address(request),
+                instead_of=cookies.session_id(request),
+            )
+            response = RedirectResponse(own_path(begun.get("next", "/")), 303)
+            cookies.keep_session(response, session_id)
             return response
-        session_id = await run_in_threadpool(  # the database may have to wait
-            application.accounts.sign_in,
-            person,
-            _address(request),
-            instead_of=cookies.session_id(request),
-        )
-        response = RedirectResponse(own_path(begun.get("next", "/")), 303)
+
+        response = await or_refused(name, request, answered())
         cookies.end_login(response)
-        cookies.keep_session(response, session_id)
         return response
+
+    async def or_refused(name: str, request: Request, step: Awaitable[Response]) -> Response:
+        """The one place where a sign-in ends badly: person, log and audit are told the same."""
+        try:
+            return await step
+        except Exception as error:  # noqa: BLE001 - none may pass by without its reason
+            told = _as_refusal(error)
+        by = replace(STRANGER, address=_address(request))
+        reference = application.refusals.note(
+            "account.refused", by, told.reason, f"provider:{name}", name
+        )
+        return refused(str(told), told.status, reference)
 
     @router.post("/logout")
     def logout(request: Request) -> Response:
@@ -180,9 +187,17 @@ def _callback(request: Request, public_url: str, name: str) -> str:
     return f"{base}/login/callback" + ("" if name == "hf" else f"/{name}")
 
 
-def _require_known(name: str, providers: dict[str, Any]) -> None:
-    if name not in providers:
-        raise NotFound("There is no such way to sign in here. Choose one from the list.")
+def _as_refusal(error: Exception) -> SignInRefused:
+    if isinstance(error, SignInRefused):
+        return error
+    if isinstance(error, BlossomError):  # the database is busy, or has no room
+        return SignInRefused(str(error), reason=str(error), status=error.status)
+    return SignInRefused(
+        "Something went wrong here, and not with you. Try again; if it stays so, tell the operator "
+        "of this page.",
+        reason=f"unexpected: {type(error).__name__}: {error}",
+        status=500,
+    )
 
 
 def _address(request: Request) -> str:

@@ -7,77 +7,93 @@ the first sign-in, so local mode never pays for it.
 
 from __future__ import annotations
 
-import warnings
+import asyncio
+import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 from starlette.requests import Request
 
-from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.errors import BlossomError, SettingsError
 from blossomtune_gradio.names import LONGEST_SUB, is_sub
 from blossomtune_gradio.providers import Provider
 from blossomtune_gradio.services.people.pins import Person
 
-_SECONDS = 10  # a provider has for one answer
+_SECONDS, TOTAL_SECONDS = 10, 30.0  # a provider has for one answer, and for all of one step
 
 
-class SignInFailed(BlossomError):
-    """The provider could not be asked, or its answer cannot be trusted."""
+class SignInRefused(BlossomError):
+    """A sign-in does not go on. There is none without both: words for the person, and the reason
+    for the operator, who finds it in the log."""
 
     status = 400
 
-
-class ProviderDown(SignInFailed):
-    """The provider does not answer as it should; trying again later may help."""
-
-    status = 502
+    def __init__(self, sentence: str, *, reason: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.reason, self.status = reason, status
 
 
 class OAuthClients:
     """One client per provider, made when it is first used."""
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], total_seconds: float = TOTAL_SECONDS) -> None:
+        """Raises SettingsError: a file of certificates cannot be read."""
         self._providers = {provider.name: provider for provider in providers}
+        self._total = total_seconds
+        self._trust = {name: _trust(one) for name, one in self._providers.items() if one.ca}
         self._clients: dict[str, Any] = {}
 
     async def begin(self, name: str, redirect_uri: str, kept: dict[str, Any]) -> str:
         """The provider's page for this sign-in; fills `kept`.
 
         Raises:
-            SignInFailed: the provider does not answer.
+            SignInRefused: the provider does not answer, or there is none of that name.
         """
-        client = self._client(name)
+        provider, client = self._known(name)
         asked: Any = SimpleNamespace(session=kept)
-        with _told(self._providers[name]):
-            answer = await client.authorize_redirect(asked, redirect_uri)
+        with _told(provider):
+            async with asyncio.timeout(self._total):
+                answer = await client.authorize_redirect(asked, redirect_uri)
         return str(answer.headers["location"])
 
     async def finish(self, name: str, request: Request, kept: dict[str, Any]) -> Person:
         """Who the provider says has come back with `request`.
 
         Raises:
-            SignInFailed: refused, forged, too late, or the provider does not answer.
+            SignInRefused: refused, forged, too late, or the provider does not answer.
         """
-        provider, client = self._providers[name], self._client(name)
+        provider, client = self._known(name)
         asked: Any = SimpleNamespace(
             session=kept, scope=request.scope, query_params=request.query_params
         )
         with _told(provider):
-            token = await client.authorize_access_token(asked)
-            if provider.kind == "github":
-                return await _from_github(provider, client, token)
-            return await _from_oidc(provider, client, token)
+            async with asyncio.timeout(self._total):
+                if provider.kind == "oidc":
+                    await _require_same_issuer(provider, client, request)
+                token = await client.authorize_access_token(asked)
+                if provider.kind == "github":
+                    return await _from_github(provider, client, token)
+                return await _from_oidc(provider, client, token)
 
-    def _client(self, name: str) -> Any:
-        if name not in self._clients:
-            self._clients[name] = _registered(self._providers[name])
-        return self._clients[name]
+    def _known(self, name: str) -> tuple[Provider, Any]:
+        provider = self._providers.get(name)
+        if provider is None:
+            raise SignInRefused(
+                "There is no such way to sign in here. Choose one from the list.",
+                reason=f"no provider is called {name}",
+                status=404,
+            )
+        with _told(provider):
+            if name not in self._clients:
+                self._clients[name] = _registered(provider, self._trust.get(name))
+        return provider, self._clients[name]
 
 
 class _told:  # noqa: N801 - reads like a sentence in `with`
-    """Turns whatever Authlib, httpx or joserfc raise into one sentence of ours."""
+    """Turns whatever Authlib, httpx or joserfc raise into one sentence of ours, with the reason."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -87,32 +103,93 @@ class _told:  # noqa: N801 - reads like a sentence in `with`
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, BlossomError):
-            raise _sentence(self._provider, error) from error
+            raise _refusal(self._provider, error) from error
 
 
-def _sentence(provider: Provider, error: Exception) -> SignInFailed:
-    label, reason = provider.label, getattr(error, "error", "")
-    if reason == "access_denied":
-        return SignInFailed(f"{label} was not allowed to tell who you are. Try again and agree.")
-    if reason == "mismatching_state":
-        return SignInFailed(
+def _refusal(provider: Provider, error: Exception) -> SignInRefused:
+    label, said = provider.label, getattr(error, "error", "")
+    reason = reason_of(provider, error)
+    if said == "access_denied":
+        return SignInRefused(
+            f"{label} was not allowed to tell who you are. Try again and agree.", reason=reason
+        )
+    if said == "mismatching_state":
+        return SignInRefused(
             "This sign-in was begun in another tab or window, or more than ten minutes ago. "
-            "Begin it once more."
+            "Begin it once more.",
+            reason=reason,
         )
-    if isinstance(error, httpx.HTTPError | KeyError | ValueError | RuntimeError) and not reason:
-        return ProviderDown(
+    down = isinstance(error, httpx.HTTPError | OSError | KeyError | ValueError | RuntimeError)
+    if down and not said:
+        return SignInRefused(
             f"{label} does not answer as it should. Try again in a few minutes; if it stays so, "
-            "tell the operator of this page."
+            "tell the operator of this page.",
+            reason=reason,
+            status=502,
         )
-    return SignInFailed(
+    return SignInRefused(
         f"The answer of {label} does not fit to this sign-in, so it was not believed. Begin it "
-        "once more; if it stays so, tell the operator of this page."
+        "once more; if it stays so, tell the operator of this page.",
+        reason=reason,
     )
 
 
-def _registered(provider: Provider) -> Any:
-    with warnings.catch_warnings(record=True):  # it praises httpx2, which nobody here can choose
-        from authlib.integrations.starlette_client import OAuth
+def reason_of(provider: Provider, error: BaseException) -> str:
+    """What happened, for the operator: the error, what lies behind it, and what may help."""
+    parts: list[str] = []
+    at, seen = error, 0
+    while seen < 4:
+        text = f"{type(at).__name__}: {at}".removesuffix(": ")
+        parts += [text] if not parts or str(at) not in parts[-1] else []
+        deeper = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+        if deeper is None:
+            break
+        at, seen = deeper, seen + 1
+    said = " < ".join(parts)
+    if isinstance(error, TimeoutError) and not str(error):
+        said = f"no complete answer within {TOTAL_SECONDS:g} s"
+    with suppress(AttributeError, RuntimeError):  # it was no request that failed
+        asked = error.request  # type: ignore[attr-defined]
+        said += f" [{asked.method} {asked.url.copy_with(query=None)}]"
+    if "CERTIFICATE_VERIFY_FAILED" in said and provider.kind == "oidc":
+        variable = provider.name.upper().replace("-", "_")
+        said += f"; name the authority's file in BLOSSOMTUNE_OIDC_{variable}_CA"
+    for secret in filter(None, (provider.client_secret,)):
+        said = said.replace(secret, "(secret)")
+    return said
+
+
+async def _require_same_issuer(provider: Provider, client: Any, request: Request) -> None:
+    """RFC 9207: an answer that names its issuer must come from the one that was asked."""
+    metadata = await client.load_server_metadata()
+    metadata.setdefault("issuer", provider.issuer)
+    told = request.query_params.get("iss")
+    promised = metadata.get("authorization_response_iss_parameter_supported") is True
+    if told == metadata["issuer"] or (told is None and not promised):
+        return
+    raise SignInRefused(
+        f"This answer does not come from {provider.label}, so it was not believed. Begin the "
+        "sign-in once more.",
+        reason=f"iss of the answer is {told!r}, the issuer is {metadata['issuer']!r} (RFC 9207)",
+    )
+
+
+def _trust(provider: Provider) -> ssl.SSLContext:
+    """The authorities everybody trusts, and the one of this provider."""
+    context = httpx.create_ssl_context()
+    try:
+        context.load_verify_locations(provider.ca)
+    except OSError as error:
+        variable = provider.name.upper().replace("-", "_")
+        raise SettingsError(
+            f"BLOSSOMTUNE_OIDC_{variable}_CA is {provider.ca!r}, which is no file of certificates "
+            f"(PEM) that can be read ({error.strerror or error}). Correct it and start again."
+        ) from error
+    return context
+
+
+def _registered(provider: Provider, trust: ssl.SSLContext | None) -> Any:
+    from blossomtune_gradio.web.issuer import Clients  # brings Authlib
 
     common: dict[str, Any] = {
         "name": provider.name,
@@ -122,23 +199,27 @@ def _registered(provider: Provider) -> Any:
             "scope": provider.scopes,
             "code_challenge_method": "S256",
             "timeout": _SECONDS,
+            **({"verify": trust} if trust else {}),
         },
     }
     if provider.kind == "github":
-        return OAuth().register(
+        return Clients().register(
             authorize_url=provider.authorize_url,
             access_token_url=provider.token_url,
             api_base_url=provider.api_url,
             **common,
         )
     known = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-    return OAuth().register(server_metadata_url=known, **common)
+    return Clients().register(server_metadata_url=known, **common)
 
 
 async def _from_oidc(provider: Provider, client: Any, token: dict[str, Any]) -> Person:
     claims = token.get("userinfo")
     if not claims:
-        raise SignInFailed(f"{provider.label} sent no ID token. Ask its operator for 'openid'.")
+        raise SignInRefused(
+            f"{provider.label} sent no ID token. Ask its operator for 'openid'.",
+            reason=f"no ID token with a nonce came; the scopes asked for are {provider.scopes!r}",
+        )
     if provider.name == "hf" and "orgs" not in claims:
         more = await client.userinfo(token=token)
         claims = {**more, **claims} if more.get("sub") == claims["sub"] else claims
@@ -180,13 +261,14 @@ def _organisations(claim: object) -> tuple[tuple[str, str], ...]:
 
 
 def _sub(provider: Provider, told: object) -> str:
-    """The number of an account, as text. Raises SignInFailed: it could be anybody's."""
+    """The number of an account, as text. Raises SignInRefused: it could be anybody's."""
     number = isinstance(told, int) and not isinstance(told, bool)
     sub = str(told) if number or isinstance(told, str) else ""
     if not is_sub(sub):
-        raise SignInFailed(
+        raise SignInRefused(
             f"{provider.label} sent an account number that OpenID Connect does not allow. Tell its "
-            f"operator that 'sub' has 1 to {LONGEST_SUB} ASCII characters."
+            f"operator that 'sub' has 1 to {LONGEST_SUB} ASCII characters.",
+            reason=f"sub is {str(told)[:100]!r} ({type(told).__name__})",
         )
     return sub
 

@@ -27,9 +27,9 @@ def sign_in_page(ways: Sequence[tuple[str, str]]) -> HTMLResponse:
     return _page("sign_in.html", 200, ways=ways)
 
 
-def refused(sentence: str, status: int) -> HTMLResponse:
-    """Why a sign-in did not work, and the way back."""
-    return _page("refused.html", status, sentence=sentence)
+def refused(sentence: str, status: int, reference: str) -> HTMLResponse:
+    """Why a sign-in did not work, the way back, and what the operator finds the reason by."""
+    return _page("refused.html", status, sentence=sentence, reference=reference)
 
 
 def _page(name: str, status: int, **words: object) -> HTMLResponse:

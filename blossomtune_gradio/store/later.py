@@ -1,0 +1,90 @@
+"""Writes that nobody waits for: when somebody was seen last, what was refused to whom.
+
+A thread writes them a moment later, so that looking never needs a lock, a disk with room or a
+database that may be written. Of two with one key only the newer is kept. Surprise: what cannot be
+written stays here and is tried again; the trouble is told once, and so is its end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.store.database import Database
+
+_MOST = 10_000  # that wait; whatever comes on top is forgotten
+_ROUND, _AGAIN = 5.0, 30.0  # seconds between two rounds, and after one that failed
+
+
+class Later:
+    """The thread and what it has to do."""
+
+    def __init__(self, database: Database, tell: Callable[[str], None] = lambda _: None) -> None:
+        self._database, self._tell = database, tell
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._waiting: dict[Hashable, Callable[[Session], None]] = {}
+        self._each_round: list[Callable[[], None]] = []
+        self._wake, self._ending, self._in_trouble = threading.Event(), False, False
+        self._thread = threading.Thread(target=self._work, name="later", daemon=True)
+
+    def open(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left, once, and stop."""
+        self._ending = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(15)
+
+    def put(self, key: Hashable, work: Callable[[Session], None]) -> None:
+        """Do `work` in a transaction, soon; it may be done again if that fails."""
+        with self._lock:
+            if key in self._waiting or len(self._waiting) < _MOST:
+                self._waiting[key] = work
+        if not self._in_trouble:
+            self._wake.set()
+
+    def each_round(self, act: Callable[[], None]) -> None:
+        """Call `act` every few seconds, and before the end."""
+        self._each_round.append(act)
+
+    def flush(self) -> bool:
+        """Write what waits, now; False when it still waits."""
+        with self._writing:
+            with self._lock:
+                taken, self._waiting = self._waiting, {}
+            if not taken:
+                return True
+            try:
+                with self._database.write() as session:
+                    for work in taken.values():
+                        work(session)
+            except (SQLAlchemyError, BlossomError) as error:
+                with self._lock:
+                    self._waiting = taken | self._waiting
+                self._told(str(error) if isinstance(error, BlossomError) else type(error).__name__)
+                return False
+        self._told("")
+        return True
+
+    def _work(self) -> None:
+        while not self._ending:
+            self._wake.wait(_AGAIN if self._in_trouble else _ROUND)
+            self._wake.clear()
+            for act in self._each_round:
+                act()
+            self.flush()
+        self.flush()  # what came in meanwhile
+
+    def _told(self, why: str) -> None:
+        was, self._in_trouble = self._in_trouble, bool(why)
+        if why and not was:
+            self._tell(f"WARNING: notes on the side cannot be written: {why} They wait.")
+        elif was and not why:
+            self._tell("Notes on the side are written again.")
