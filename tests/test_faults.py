@@ -33,7 +33,12 @@ FAULTS: dict[str, tuple[dict[str, object], RunStatus, str, str]] = {
         "missing-dependency",
         "a_library_that_is_not_installed",
     ),
-    "wrong config type": ({"server": "wrong-type", "faulty": "x"}, FAILED, "wrong-config-type", ""),
+    "wrong config type": (
+        {"server": "wrong-type", "faulty": "x"},
+        FAILED,
+        "exception",
+        "TypeError",
+    ),
     "exception of the server": ({"server": "exception"}, FAILED, "exception", "told to fail"),
     "server killed": ({"server": "killed"}, FAILED, "server-killed", "heartbeat"),
     "disk full": ({"server": "disk-full"}, FAILED, "disk-full", "No space left"),

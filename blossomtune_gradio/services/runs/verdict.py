@@ -19,6 +19,7 @@ from blossomtune_gradio.flower.diagnosis import (
     program_cause,
     server_cause,
     spoken,
+    together,
 )
 from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.facts import RunFact
@@ -195,7 +196,7 @@ def _of_replies(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> V
 def _all_failed(tally: Tally, who: Callable[[int], Who], phases: list[str]) -> Verdict:
     causes = _causes(tally, who)
     names = tuple(dict.fromkeys(who(error.node_id).name for error in tally.errors))
-    everybody = Who(" and ".join(names), f"at {' and '.join(names)}")
+    everybody = together(names)
     lead = f"No site could {' or '.join(phases)}: every reply was an error."
     evidence = _evidence(tally, who)
     if len({cause.code for cause in causes}) == 1:
