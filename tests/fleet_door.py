@@ -1,6 +1,6 @@
 """The TLS listener for sites as the product runs it, and a join desk that answers behind it.
 
-The gateway is the real one, under a real uvicorn; the desk is a server of its own that plays the
+The gateway and the listener are the real ones; the desk is a server of its own that plays the
 part of `POST /api/v1/join` from a table a test can write to.
 """
 
@@ -17,37 +17,43 @@ from types import TracebackType
 from typing import Any
 
 import tomli_w
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.services.sites import kit_files
+from blossomtune_gradio.web.limits import FLEET, Door
+from blossomtune_gradio.web.listener import Listener
+from blossomtune_gradio.web.server import bound
 from tests.support import free_port, wait_for
 
 
 class Server:
-    """An ASGI app under uvicorn with TLS, in a thread. A context manager."""
+    """An ASGI app under the product's listener with TLS, in a thread. A context manager."""
 
     def __init__(
-        self, app: ASGIApp, credentials: ServerCredentials, *, clock_ahead: float = 0
+        self,
+        app: ASGIApp,
+        credentials: ServerCredentials,
+        *,
+        clock_ahead: float = 0,
+        limits: Door = FLEET,
     ) -> None:
         """`clock_ahead`: seconds by which the Date of its answers is ahead of the truth."""
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                _with_date(app, clock_ahead),
-                port=self.port,
-                log_level="warning",
-                date_header=False,
-                timeout_graceful_shutdown=5,
-                ssl_certfile=str(credentials.cert),
-                ssl_keyfile=str(credentials.key),
-            )
+        self._socket = bound("", "127.0.0.1", self.port)
+        self._server = self.listener = Listener(
+            _with_date(app, clock_ahead),
+            limits,
+            cert=credentials.cert,
+            key=credentials.key,
+            date_header=False,
         )
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()))
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve([self._socket]))
+        )
 
     def __enter__(self) -> Server:
         self._thread.start()

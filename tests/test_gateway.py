@@ -20,12 +20,16 @@ from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.web.fleet import MIB, TAKING_WORK, FleetGateway, fleet_app
-from blossomtune_gradio.web.pace import Pace
+from blossomtune_gradio.web.limits import KEY, Door, Share
+from blossomtune_gradio.web.pace import Pace, network
 from tests.fleet_door import Desk, Server
 from tests.flower_stack import APPS, FlowerStack, make_private_key
+from tests.signing import Signer
 from tests.support import free_port, wait_for
 
 FLEET = "/v1/fleet/pull-messages"
+BEHIND = Door(held_bytes=1024 * MIB)
+"""Limits of what plays the SuperLink, which trusts the gateway."""
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +112,14 @@ class Way:
     upstream: Upstream
     server: Server
     ca: Path
+    signer: Signer = field(default_factory=Signer)
 
     def connect(self) -> http.client.HTTPSConnection:
         return connect(self.server, self.ca)
 
     def post(self, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {**self.signer.headers(), **named}
         connection = self.connect()
         try:
             connection.request("POST", path, body, named)
@@ -139,7 +145,7 @@ class a_way:  # noqa: N801 - reads as a function in `with`
 
     def __init__(self, credentials: ServerCredentials, **options: object) -> None:
         self._upstream = Upstream()
-        self._behind = Server(self._upstream, credentials)
+        self._behind = Server(self._upstream, credentials, limits=BEHIND)
         origin = f"https://{self._behind.address}"
         gateway = FleetGateway(lambda: origin, credentials.ca_cert, **options)  # type: ignore[arg-type]
         self._front = Server(fleet_app(gateway, Desk()), credentials)
@@ -287,11 +293,11 @@ def test_seventeen_megabytes_pass_unchanged_both_ways(way):
 
 
 def test_flowers_headers_pass_and_forged_or_hop_by_hop_ones_do_not(way):
+    signed = way.signer.headers()
     status, _ = way.post(
         "/v1/fleet/echo",
         b"x",
-        flwr_timestamp="2026-11-22T00:00:00+00:00",
-        flwr_signature="c2ln",
+        **signed,
         content_type="application/x-protobuf",
         x_forwarded_for="10.0.0.1",
         forwarded="for=10.0.0.1",
@@ -300,8 +306,8 @@ def test_flowers_headers_pass_and_forged_or_hop_by_hop_ones_do_not(way):
     )
     assert status == 200
     seen = dict(way.upstream.headers)
-    assert seen[b"flwr-timestamp"] == b"2026-11-22T00:00:00+00:00"
-    assert seen[b"flwr-signature"] == b"c2ln"
+    assert seen[b"flwr-timestamp"].decode() == signed["flwr-timestamp"]
+    assert seen[b"flwr-signature"].decode() == signed["flwr-signature"]
     assert seen[b"content-type"] == b"application/x-protobuf"
     assert not {b"x-forwarded-for", b"forwarded", b"connection", b"te"} & set(seen)
 
@@ -325,6 +331,8 @@ def test_an_upload_reaches_the_superlink_while_it_is_under_way(way):
     connection = way.connect()
     connection.putrequest("POST", "/v1/fleet/echo")
     connection.putheader("content-length", "200000")
+    for header in way.signer.headers().items():
+        connection.putheader(*header)
     connection.endheaders(b"a" * 100_000)
     wait_for(lambda: way.upstream.received > 0)
     connection.send(b"b" * 100_000)
@@ -356,6 +364,8 @@ def test_a_site_that_hangs_up_leaves_nothing_open(way):
     connection = way.connect()
     connection.putrequest("POST", "/v1/fleet/echo")
     connection.putheader("content-length", "200000")
+    for header in way.signer.headers().items():
+        connection.putheader(*header)
     connection.endheaders(b"a" * 100_000)
     wait_for(lambda: way.upstream.received > 0)
     connection.close()
@@ -397,14 +407,17 @@ def test_a_stopped_or_unreachable_superlink_is_503_until_it_is_back(credentials)
         origin[0] = f"https://127.0.0.1:{free_port()}"
         assert way.post(FLEET)[0] == 503
         for _ in range(2):  # a restarted SuperLink may have another port
-            with Server(way.upstream, credentials) as behind:
+            with Server(way.upstream, credentials, limits=BEHIND) as behind:
                 origin[0] = f"https://{behind.address}"
                 assert way.post("/v1/fleet/echo", b"x") == (200, b"x")
 
 
 def test_after_a_move_nothing_goes_to_the_old_superlink(credentials):
     old, new = Upstream(), Upstream()
-    with Server(old, credentials) as first, Server(new, credentials) as second:
+    with (
+        Server(old, credentials, limits=BEHIND) as first,
+        Server(new, credentials, limits=BEHIND) as second,
+    ):
         origin = [f"https://{first.address}"]
         gateway = FleetGateway(lambda: origin[0], credentials.ca_cert)
         with Server(fleet_app(gateway, Desk()), credentials) as front:
@@ -418,15 +431,15 @@ def test_after_a_move_nothing_goes_to_the_old_superlink(credentials):
 def test_a_superlink_with_a_strange_certificate_gets_nothing(tmp_path, credentials):
     stranger = ensure_server_credentials(tmp_path, [])
     upstream = Upstream()
-    with Server(upstream, stranger) as behind:
+    with Server(upstream, stranger, limits=BEHIND) as behind:
         gateway = FleetGateway(lambda: f"https://{behind.address}", credentials.ca_cert)
         with Server(fleet_app(gateway, Desk()), credentials) as front:
             assert Way(upstream, front, credentials.ca_cert).post("/v1/fleet/echo", b"x")[0] == 503
     assert upstream.clients == set()
 
 
-def test_an_address_that_asks_too_often_is_told_to_wait(credentials):
-    with a_way(credentials, pace=Pace(rate=0.01, burst=2)) as way:
+def test_a_key_that_asks_too_often_is_told_to_wait(credentials):
+    with a_way(credentials, key_share=Share(rate=0.01, burst=2, parallel=9)) as way:
         answers = [way.post("/v1/fleet/echo", b"x")[0] for _ in range(3)]
     assert answers == [200, 200, 503]  # not 429: on that a SuperNode would give up
 
@@ -442,7 +455,7 @@ def test_the_join_desk_is_reached_but_not_with_a_big_body(credentials):
 
 def test_the_pace_refills_with_time_and_ends_what_runs_at_once():
     now = [0.0]
-    pace = Pace(rate=2, burst=3, parallel=2, clock=lambda: now[0])
+    pace = Pace(Share(rate=2, burst=3, parallel=2), clock=lambda: now[0])
     assert [pace.enter("a"), pace.enter("a"), pace.enter("a")] == [True, True, False]
     pace.leave("a")
     assert [pace.enter("a"), pace.enter("b")] == [True, True]
@@ -453,14 +466,33 @@ def test_the_pace_refills_with_time_and_ends_what_runs_at_once():
 
 
 def test_the_pace_remembers_a_bounded_number_of_addresses():
-    pace = Pace(clients=100)
+    pace = Pace(KEY, clients=100)
     for number in range(1000):
-        pace.enter(f"10.0.{number // 250}.{number % 250}")
+        client = f"10.0.{number // 250}.{number % 250}"
+        pace.enter(client)
+        pace.leave(client)
     assert len(pace) == 100
 
 
-def test_one_ipv6_network_counts_as_one_client():
-    pace = Pace(rate=0.01, burst=1)
-    assert pace.enter("2001:db8::1")
-    assert not pace.enter("2001:db8::2")
-    assert pace.enter("2001:db8:0:1::1")
+def test_a_client_with_work_under_way_is_not_forgotten():
+    pace = Pace(Share(rate=1, burst=5, parallel=1), clients=10)
+    assert pace.enter("busy")
+    for number in range(100):
+        pace.enter(str(number))
+        pace.leave(str(number))
+    assert not pace.enter("busy")
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::2", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),  # all IPv4 in one /64, were it taken as IPv6
+        ("no address", "no address"),
+    ],
+)
+def test_one_ipv6_network_counts_as_one_client(address, client):
+    assert network(address) == client

@@ -2,7 +2,9 @@
 
 Of all paths of the SuperLink only `POST /v1/fleet/*` passes, streamed both ways. Who may talk is
 decided behind us: the SuperLink checks each request's signature. We check form, size and pace, and
-that a reply comes from the site that it names.
+the signature too: a request that a registered key has signed takes a place of that key, and what
+all the others share is small. So nobody without a key, and no other key, costs a site its place. A
+reply must come from the site that it names.
 Surprise: we never answer 401, 403 or 429. A SuperNode takes 401 for "revoked" and ends itself,
 403 for "the run is over", and gives up on 429; 502, 503 and 504 it retries with back-off.
 Two answers of the SuperLink are changed: its 403 on `TAKING_WORK` becomes 410, and its 500 on
@@ -18,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
 from blossomtune_gradio.flower.replies import (
@@ -31,19 +33,32 @@ from blossomtune_gradio.flower.replies import (
     Reply,
     awaited,
 )
-from blossomtune_gradio.flower.signatures import is_signed
+from blossomtune_gradio.flower.signatures import Signatures
 from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.traffic import Traffic
-from blossomtune_gradio.web.pace import Pace
+from blossomtune_gradio.web.bodies import HungUp, TooBig, replay, whole
+from blossomtune_gradio.web.forwarded import VIA_PROXY, is_told
+from blossomtune_gradio.web.limits import (
+    FLEET_BODY,
+    KEY,
+    KIB,
+    MAX_REPLY,
+    MIB,
+    STRANGER,
+    STRANGER_BODY,
+    STRANGER_SECONDS,
+    STRANGERS,
+    WEIGHT,
+    Share,
+    body_limit,
+)
+from blossomtune_gradio.web.pace import Pace, network
+from blossomtune_gradio.web.protocol import PLACE
 from blossomtune_gradio.web.upstream import Connection, Headers, Pool
 
-MIB = 1024 * 1024
 JOIN_PATH = "/api/v1/join"
 REPORT_PATH = f"{JOIN_PATH}/report"
-MAX_REPLY = 4 * MIB  # bytes that announce a reply; 70 for each 5 MB of its weights
-MAX_JOIN_BODY = {JOIN_PATH: 64 * 1024, REPORT_PATH: 256 * 1024}
-"""Bytes of a body, by path."""
 TAKING_WORK = (b"/v1/fleet/pull-object", b"/v1/fleet/confirm-message-received")
 """Where a SuperNode takes a message in. On 403 ("the run is over") flwr 1.41 drops the message but
 not its task: the reply that nobody asked for any more takes the place of the next run's, which then
@@ -56,14 +71,12 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer"
     b" transfer-encoding upgrade expect host".split()
 )
-# The SuperLink trusts these from loopback, which is where we call from.
-_FORGEABLE = (b"x-forwarded-", b"forwarded")
 _ADDED_BY_OUR_SERVER = frozenset((b"date", b"server"))
+_UNSIGNED = (
+    f"A request that is not signed with the key of a registered site has at most "
+    f"{STRANGER_BODY // KIB} KiB."
+)
 _KEY_HEADER, _PUSH_PATH = KEY_HEADER.encode(), PUSH_PATH.encode()
-
-
-class TooBig(Exception):
-    """The body has more bytes than allowed."""
 
 
 class FleetGateway:
@@ -71,9 +84,11 @@ class FleetGateway:
 
     `upstream` tells where the SuperLink is ("https://127.0.0.1:PORT") or None while it is
     stopped; it is asked for each request. `max_body` in bytes per request; `timeout` in seconds
-    that either side may be silent within an exchange. `traffic` counts what each site sends,
-    `handover` sees to it that no work gets lost on the way. `announcements` looks at replies before
-    they pass; `on_forgery` hears of one that no SuperNode would send: who signed it, and a clause.
+    that either side may be silent within an exchange. `registered` tells whether a public key, as
+    it stands in its header, is one of a site (None: any is). `traffic` counts what each site
+    sends, `handover` sees to it that no work gets lost on the way. `announcements` looks at replies
+    before they pass; `on_forgery` hears of one that no SuperNode would send: who signed it, and a
+    clause.
     """
 
     def __init__(
@@ -81,9 +96,11 @@ class FleetGateway:
         upstream: Callable[[], str | None],
         ca_cert: Path,
         *,
-        max_body: int = 64 * MIB,
+        max_body: int = FLEET_BODY,
         timeout: float = 60,
-        pace: Pace | None = None,
+        registered: Callable[[bytes], bool] | None = None,
+        key_share: Share = KEY,
+        stranger_share: Share = STRANGER,
         traffic: Traffic | None = None,
         handover: Handover | None = None,
         announcements: Announcements | None = None,
@@ -93,7 +110,9 @@ class FleetGateway:
         self._pool = Pool(ca_cert)
         self._max_body = max_body
         self._timeout = timeout
-        self.pace = Pace() if pace is None else pace
+        self._registered, self._signatures = registered, Signatures()
+        self._keys, self.strangers = Pace(key_share), Pace(stranger_share)
+        self._strangers = 0  # requests of theirs that are with the SuperLink
         self._traffic, self._handover = traffic, handover
         self._announcements = announcements or Announcements()
         self._on_forgery = on_forgery
@@ -103,18 +122,66 @@ class FleetGateway:
         if not _is_fleet_request(scope):
             await refuse(scope, send, 404)
             return
-        client = _client_address(scope)
-        if not self.pace.enter(client):
-            await refuse(scope, send, 503, "Too many requests from this address.", retry_after=1)
+        key = self._signer(scope)
+        if not key:
+            await self._answer_stranger(scope, receive, send)
+            return
+        length = _content_length(scope)
+        weight = 1 + min(self._max_body if length is None else length, self._max_body) // WEIGHT
+        if not self._keys.enter(key, weight):
+            await refuse(scope, send, 503, "Too many requests of this site.", retry_after=1)
             return
         try:
             await self._answer(scope, receive, send)
         finally:
-            self.pace.leave(client)
+            self._keys.leave(key, weight)
 
     async def aclose(self) -> None:
         """Hang up the idle connections. Call it when the server has stopped."""
         self._pool.close()
+
+    def _signer(self, scope: Scope) -> str:
+        """The registered key that has signed this request, or "".
+
+        On a connection that is encrypted up to here, one good signature is enough for the places
+        of the next requests; the SuperLink checks each.
+        """
+        key = _key(scope)
+        if not key or not (self._registered is None or self._registered(key)):
+            return ""
+        name, place = key.decode("latin-1"), scope.get(PLACE)
+        ours = scope["scheme"] == "https" and not scope.get(VIA_PROXY)
+        if ours and place is not None and place.owner == name:
+            return name
+        if self._signatures.signer(scope["headers"]) != key:
+            return ""
+        if place is not None:
+            place.prove(name)
+        return name
+
+    async def _answer_stranger(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Nobody we know: what the SuperLink says of him, for a small request that is all here."""
+        try:
+            async with asyncio.timeout(STRANGER_SECONDS):
+                body = await whole(scope, receive, STRANGER_BODY)
+        except TooBig:
+            await refuse(scope, send, 413, _UNSIGNED)
+            return
+        except TimeoutError:
+            await refuse(scope, send, 503, "The request came too slowly.", retry_after=5)
+            return
+        except HungUp:
+            return
+        client = network(_client_address(scope))
+        if self._strangers >= STRANGERS or not self.strangers.enter(client):
+            await refuse(scope, send, 503, "Too many requests from this address.", retry_after=1)
+            return
+        self._strangers += 1
+        try:
+            await self._answer(scope, replay(body, receive), send)
+        finally:
+            self._strangers -= 1
+            self.strangers.leave(client)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = _content_length(scope)
@@ -137,7 +204,7 @@ class FleetGateway:
             if path == _PUSH_PATH:
                 body = await self._whole(receive)
                 reply, kind = await run_in_threadpool(self._announcements.examine, body)
-                receive = _again(body)
+                receive = replay(body, receive)
             connection = await self._pool.take(origin)
             connection.begin(_request_head(scope, origin))
             received = await self._send_body(connection, receive, _content_length(scope) is None)
@@ -181,7 +248,7 @@ class FleetGateway:
 
     async def _refuse_forgery(self, scope: Scope, send: _Once, what: str) -> None:
         """No honest SuperNode meets this. Whoever did not sign it is blamed for nothing."""
-        if self._on_forgery is not None and is_signed(dict(scope["headers"])):
+        if self._on_forgery is not None and self._signatures.signer(scope["headers"]):
             await run_in_threadpool(self._on_forgery, _key(scope), what)
         await refuse(scope, send.raw, 400, f"This reply is not passed on: {what}.")
 
@@ -265,7 +332,7 @@ def fleet_app(gateway: FleetGateway, join: ASGIApp) -> ASGIApp:
     """The app of the TLS listener for sites: the gateway, `POST /api/v1/join` and its `/report`.
 
     `join` is any ASGI app that answers these two (a Starlette route, or a whole FastAPI app, of
-    which just these paths can be reached). Bodies are limited by `MAX_JOIN_BODY`.
+    which just these paths can be reached). `limits` says how big a body may be.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -274,7 +341,7 @@ def fleet_app(gateway: FleetGateway, join: ASGIApp) -> ASGIApp:
         elif _is_fleet_request(scope):
             await gateway(scope, receive, send)
         elif _is_join_request(scope):
-            await _join(gateway.pace, join, scope, receive, send)
+            await _join(gateway.strangers, join, scope, receive, send)
         else:
             await refuse(scope, send, 404)
 
@@ -298,18 +365,20 @@ async def refuse(
 
 
 async def _join(pace: Pace, join: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    length, most = _content_length(scope), MAX_JOIN_BODY[_raw_path(scope).decode()]
-    if length is None or length > most:
-        await refuse(
-            scope, send, 413, f"This request needs a Content-Length of at most {most // 1024} KiB."
-        )
+    most = body_limit(scope["path"])
+    try:
+        body = await whole(scope, receive, most)  # a place is taken once all of it is here
+    except TooBig:
+        await refuse(scope, send, 413, f"This request may have at most {most // KIB} KiB.")
         return
-    client = _client_address(scope)
+    except HungUp:
+        return
+    client = network(_client_address(scope))
     if not pace.enter(client):
         await refuse(scope, send, 503, "Too many requests from this address.", retry_after=1)
         return
     try:
-        await join(scope, receive, send)
+        await join(scope, replay(body, receive), send)
     finally:
         pace.leave(client)
 
@@ -327,7 +396,7 @@ def _is_fleet_request(scope: Scope) -> bool:
 
 
 def _is_join_request(scope: Scope) -> bool:
-    return _is_plain_post(scope) and _raw_path(scope).decode("latin-1") in MAX_JOIN_BODY
+    return _is_plain_post(scope) and _raw_path(scope).decode("latin-1") in (JOIN_PATH, REPORT_PATH)
 
 
 def _is_plain_post(scope: Scope) -> bool:
@@ -362,8 +431,8 @@ def _request_head(scope: Scope, origin: str) -> bytes:
     lines = [b"POST %s HTTP/1.1" % _raw_path(scope), b"host: " + urlsplit(origin).netloc.encode()]
     chunked = _content_length(scope) is None
     for name, value in scope["headers"]:
-        if name in _HOP_BY_HOP or name.startswith(_FORGEABLE):
-            continue
+        if name in _HOP_BY_HOP or is_told(name):
+            continue  # the SuperLink trusts proxies on loopback, which is where we call from
         if not (chunked and name == b"content-length"):
             lines.append(name + b": " + value)
     if chunked:
@@ -373,16 +442,6 @@ def _request_head(scope: Scope, origin: str) -> bytes:
 
 def _is_for_client(name: bytes) -> bool:
     return name not in _HOP_BY_HOP and name not in _ADDED_BY_OUR_SERVER
-
-
-def _again(body: bytes) -> Receive:
-    """`receive` of a body that was read already."""
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return messages.pop()
-
-    return receive
 
 
 def _chunk(data: bytes) -> bytes:

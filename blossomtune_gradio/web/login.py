@@ -22,6 +22,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.identity import LOCAL_ADMIN, STRANGER, Role, User
 from blossomtune_gradio.settings import is_loopback
+from blossomtune_gradio.web.forwarded import VIA_PROXY
 from blossomtune_gradio.web.oauth import OAuthClients, SignInRefused
 from blossomtune_gradio.web.pages import refused, sign_in_page
 from blossomtune_gradio.web.sessions import Cookies
@@ -63,8 +64,7 @@ def who_asks(app: ASGIApp, application: Application, cookies: Cookies) -> ASGIAp
 def local_user(request: Request) -> User:
     """The local admin, if the request was made on this machine."""
     address = _address(request)
-    forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
-    here = is_loopback(address) and not forwarded
+    here = is_loopback(address) and not request.scope.get(VIA_PROXY, True)
     return replace(LOCAL_ADMIN if here else STRANGER, address=address)
 
 

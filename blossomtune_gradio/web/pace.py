@@ -1,8 +1,8 @@
-"""How often one address may call: a token bucket per client, in bounded memory.
+"""How often one client may call: a token bucket per client, in bounded memory.
 
-Limits: counts in this process only, forgets on restart; the address is what the server puts in
-the ASGI scope (behind a proxy the server must be told to trust it). Surprise: a whole IPv6 /64
-counts as one client, because whoever has one address of it has them all.
+A client is a key, a session, or the network of an address (`network`). Limits: counts in this
+process only, forgets on restart; the address is what the server puts in the ASGI scope (behind a
+proxy the server must be told to trust it).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from blossomtune_gradio.web.limits import CLIENTS, Share
+
 
 @dataclass
 class _Bucket:
@@ -22,39 +24,39 @@ class _Bucket:
 
 
 class Pace:
-    """`rate` requests per second and client on average, `burst` at once, `parallel` under way.
+    """Each client has a `share`: requests per second on average, at once, and under way.
 
-    A SuperNode asks every three seconds and sends one request per 5 MB of model, so the defaults
-    leave room for a hundred sites behind one hospital address. At most `clients` are remembered.
+    At most `clients` are remembered; one with a request under way is not forgotten.
     """
 
     def __init__(
         self,
-        rate: float = 200,
-        burst: float = 400,
-        parallel: int = 128,
-        clients: int = 10_000,
+        share: Share,
+        *,
+        clients: int = CLIENTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._rate, self._burst, self._parallel, self._clients = rate, burst, parallel, clients
-        self._clock = clock
+        self._share, self._clients, self._clock = share, clients, clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def enter(self, address: str) -> bool:
-        """Count one request; False if it comes too soon. If True, `leave` must follow."""
-        bucket, now = self._bucket(_network(address)), self._clock()
-        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.filled_at) * self._rate)
-        bucket.filled_at = now
-        if bucket.tokens < 1 or bucket.busy >= self._parallel:
+    def enter(self, client: str, weight: int = 1) -> bool:
+        """Count one request that takes `weight` places; False if it comes too soon.
+
+        If True, `leave` with the same weight must follow.
+        """
+        bucket, now = self._bucket(client), self._clock()
+        filled = bucket.tokens + (now - bucket.filled_at) * self._share.rate
+        bucket.tokens, bucket.filled_at = min(self._share.burst, filled), now
+        if bucket.tokens < 1 or bucket.busy + weight > self._share.parallel:
             return False
         bucket.tokens -= 1
-        bucket.busy += 1
+        bucket.busy += weight
         return True
 
-    def leave(self, address: str) -> None:
+    def leave(self, client: str, weight: int = 1) -> None:
         """The request that `enter` let in is over."""
-        if bucket := self._buckets.get(_network(address)):
-            bucket.busy = max(0, bucket.busy - 1)
+        if bucket := self._buckets.get(client):
+            bucket.busy = max(0, bucket.busy - weight)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -62,16 +64,25 @@ class Pace:
     def _bucket(self, client: str) -> _Bucket:
         bucket = self._buckets.get(client)
         if bucket is None:
-            bucket = self._buckets[client] = _Bucket(self._burst, self._clock())
+            bucket = self._buckets[client] = _Bucket(self._share.burst, self._clock())
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._clients:  # the one that was quiet longest has a full bucket
-            self._buckets.popitem(last=False)
+            oldest = next((c for c, b in self._buckets.items() if not b.busy), None)
+            if oldest is not None:
+                del self._buckets[oldest]
         return bucket
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """What counts as one client: an IPv4 address, or a whole IPv6 /64.
+
+    Whoever has one address of a /64 has them all. An IPv4 address that a socket for both kinds
+    writes as IPv6 is still that IPv4 address.
+    """
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if ip.version == 6 and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
     return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

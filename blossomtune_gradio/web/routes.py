@@ -16,11 +16,11 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import BlossomError, InvalidInput
+from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, require
 from blossomtune_gradio.services.runs.book import source_of
 from blossomtune_gradio.services.sites.reports import Report
-from blossomtune_gradio.web.fleet import JOIN_PATH, MAX_JOIN_BODY, REPORT_PATH
+from blossomtune_gradio.web.fleet import JOIN_PATH, REPORT_PATH
 from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.problems import answer_with_problems
 
@@ -40,12 +40,6 @@ class ReportRequest(Report):
     """What `join.py` tells of its machine."""
 
     token: str = Field(min_length=1, max_length=200)
-
-
-class TooBig(BlossomError):
-    """The body has more bytes than a site would send."""
-
-    status = 413
 
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -82,14 +76,9 @@ def join_router(app: Application, *, by_page: bool) -> APIRouter:
 
 
 async def _read(request: Request, shape: type[_Body]) -> _Body:
-    """The body as `shape`. Strangers call this: never more bytes in memory than are allowed."""
-    most, body = MAX_JOIN_BODY[request.url.path], b""
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise TooBig(f"This request may have at most {most // 1024} KiB.")
+    """The body as `shape`. Strangers call this; `BodyLimit` has looked at its size."""
     try:
-        return shape.model_validate_json(body)
+        return shape.model_validate_json(await request.body())
     except ValidationError as error:
         raise InvalidInput(
             f"The request cannot be read. Check: {_where(error.errors())}."

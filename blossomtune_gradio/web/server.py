@@ -12,31 +12,34 @@ import socket
 import threading
 import time
 import warnings
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import gradio as gr
-import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import SettingsError
-from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.ui.page import build_page, mount_options
 from blossomtune_gradio.ui.preloads import preloads
+from blossomtune_gradio.ui.sessions import keep_light_sessions
 from blossomtune_gradio.web.api import PREFIX, rest_api
+from blossomtune_gradio.web.bodies import BodyLimit
 from blossomtune_gradio.web.doors import Doors
 from blossomtune_gradio.web.downloads import download_router
 from blossomtune_gradio.web.early import EarlyHead
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.forwarded import Forwarded, Trusted
+from blossomtune_gradio.web.limits import FLEET, PAGE, QUEUED, SESSIONS
+from blossomtune_gradio.web.listener import Listener
 from blossomtune_gradio.web.login import current_user, login_router, who_asks
 from blossomtune_gradio.web.routes import bare_api, join_router, page_router
 from blossomtune_gradio.web.sessions import Cookies
+from blossomtune_gradio.web.turns import Turns
 
 _START_SECONDS, _STOP_SECONDS = 60.0, 10
 
@@ -61,7 +64,7 @@ class WebServer:
             self._page_socket.close()
             raise
         application.fleet_port = self._fleet_socket.getsockname()[1]
-        self._servers: list[uvicorn.Server] = []
+        self._servers: list[Listener] = []
         self._thread: threading.Thread | None = None
 
     @property
@@ -87,10 +90,12 @@ class WebServer:
             handover=self._application.handover,
             announcements=Announcements(self._application.federation.box),
             on_forgery=self._application.forgeries.tell,
+            registered=self._application.sites.is_registered,
         )
+        credentials = self._application.credentials
         self._servers = [
-            _page_server(page_app(self._application, gateway), self._application.settings),
-            _fleet_server(self._fleet_app(gateway), self._application.credentials),
+            _page_listener(page_app(self._application, gateway), self._application.settings),
+            Listener(self._fleet_app(gateway), FLEET, cert=credentials.cert, key=credentials.key),
         ]
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
@@ -148,8 +153,9 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     inside = EarlyHead(with_pages(application, page_api(application, cookies)), preloads())
     # A page is 90 kB of text; its assets are packed already.
     small = GZipMiddleware(inside, minimum_size=1024, compresslevel=6)
+    turns = Turns(who_asks(small, application, cookies), cookies.session_id)
     guarded = Doors(
-        who_asks(small, application, cookies),
+        BodyLimit(turns),
         settings.hosts,
         https=settings.is_https,
         on_space=bool(settings.space_hosts),
@@ -159,7 +165,7 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
         fleet = scope["type"] == "http" and scope["path"].startswith("/v1/fleet/")
         await (gateway if fleet else guarded)(scope, receive, send)
 
-    return app
+    return Forwarded(app, Trusted(settings.trusted_proxies))
 
 
 def page_api(application: Application, cookies: Cookies) -> FastAPI:
@@ -175,11 +181,13 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
 
 def with_pages(application: Application, api: FastAPI) -> ASGIApp:
     """`api` with the Gradio pages below it."""
+    pages = build_page(application, current_user)
+    pages.queue(max_size=QUEUED)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # it was not asked for
         app: ASGIApp = gr.mount_gradio_app(
             api,
-            build_page(application, current_user),
+            pages,
             path="/",
             run_history=False,
             mcp_server=False,
@@ -189,6 +197,7 @@ def with_pages(application: Application, api: FastAPI) -> ASGIApp:
             ssr_mode=False,
             **mount_options(),
         )
+    keep_light_sessions(pages, SESSIONS)
     return app
 
 
@@ -218,35 +227,11 @@ def port_is_free(host: str, port: int) -> bool:
     return True
 
 
-def _page_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
-    """Believes what a trusted proxy says of the client's address, and nobody else."""
-    trusted = sorted(settings.trusted_proxies)
-    return _server(
-        app, settings.tls_cert, settings.tls_key, proxy_headers=bool(trusted), trusted=trusted
-    )
-
-
-def _fleet_server(app: ASGIApp, credentials: ServerCredentials) -> uvicorn.Server:
-    return _server(app, credentials.cert, credentials.key)
-
-
-def _server(
-    app: ASGIApp,
-    cert: Path | None,
-    key: Path | None,
-    *,
-    proxy_headers: bool = False,
-    trusted: list[str] | None = None,
-) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            timeout_graceful_shutdown=_STOP_SECONDS,
-            server_header=False,
-            proxy_headers=proxy_headers,
-            forwarded_allow_ips=trusted or [],
-            ssl_certfile=cert and str(cert),
-            ssl_keyfile=key and str(key),
-        )
+def _page_listener(app: ASGIApp, settings: Settings) -> Listener:
+    return Listener(
+        app,
+        PAGE,
+        cert=settings.tls_cert,
+        key=settings.tls_key,
+        proxies=Trusted(settings.trusted_proxies),
     )

@@ -6,6 +6,7 @@ each change, see `reconciler.py`, and keeps what it saw, so that viewers cost th
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class SiteService:
         self._records = SiteRecords(database, outbox, traffic, lost_after, on_lost)
         self._look, self._answers_since = Look({}, None), now()
         self._trouble = ""
+        self._keys: frozenset[bytes] = frozenset()
         self._wake, self._ending = threading.Event(), False
         self._thread = threading.Thread(target=self._watch, name="sites", daemon=True)
 
@@ -115,6 +117,10 @@ class SiteService:
     def trouble(self) -> str:
         """Why the last comparison failed, as a sentence, or ""."""
         return self._trouble
+
+    def is_registered(self, key: bytes) -> bool:
+        """Whether a public key, base64 of its PEM as a SuperNode sends it, is one of a site."""
+        return key in self._keys
 
     def drift(self, by: User) -> list[Drift]:
         """Where Flower differs, or differed lately, from what was decided; the newest first."""
@@ -221,6 +227,7 @@ class SiteService:
         except FlowerUnreachable:
             self._reconciler.unreachable()
             raise
+        self._keys = frozenset(base64.b64encode(key.pem.encode()) for key in keys)
         if self._look.at is None:
             self._answers_since = now()
         self._look = Look(nodes, now())

@@ -27,7 +27,6 @@ from blossomtune_gradio.web.api import (
     tokens,
 )
 from blossomtune_gradio.web.api.caller import Caller, bearer
-from blossomtune_gradio.web.api.limit import BodyLimit
 from blossomtune_gradio.web.api.models import Problem
 from blossomtune_gradio.web.problems import MEDIA_TYPE, answer_all_with_problems
 
@@ -77,7 +76,7 @@ def rest_api(app: Application) -> ASGIApp:
     for group in ROUTERS:
         api.include_router(group.router(app, caller))
     _add_document(api, caller)
-    return BodyLimit(api)
+    return api
 
 
 def _add_document(api: FastAPI, caller: Caller) -> None:
