@@ -12,6 +12,7 @@ the gateway has nothing to hide behind; it has no target.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import ssl
@@ -48,8 +49,12 @@ from flwr.supernode.fleet_http_connection import http_request_response
 from starlette.types import Receive, Scope, Send
 
 from benchmarks.report import Report
-from blossomtune_gradio.web.fleet import MIB, FleetGateway, fleet_app
+from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.limits import FLEET, MIB
+from blossomtune_gradio.web.listener import Listener
+from blossomtune_gradio.web.server import bound
 from tests.flower_stack import APPS, FlowerStack, make_private_key
+from tests.signing import Signer
 from tests.support import free_port, wait_for
 
 MESSAGE = 17 * MIB
@@ -168,7 +173,7 @@ def measure_transport(report: Report, folder: Path, rounds: int) -> None:
     """Figures without Flower: 17 MB up to a server that only reads them."""
     credentials = FlowerStack(folder).credentials
     context = ssl.create_default_context(cafile=str(credentials.ca_cert))
-    body = os.urandom(MESSAGE)
+    body, signer = os.urandom(MESSAGE), Signer()
     with ExitStack() as cleanup:
         reader = cleanup.enter_context(serving(credentials, None))
         gateway = cleanup.enter_context(serving(credentials, f"https://{reader}"))
@@ -178,7 +183,8 @@ def measure_transport(report: Report, folder: Path, rounds: int) -> None:
             for number in range(rounds + 1):
                 for way, address in (("direct", reader), ("gateway", gateway)):
                     begun = time.perf_counter()
-                    answer = client.post(f"https://{address}/v1/fleet/post", content=body[:size])
+                    where, headers = f"https://{address}/v1/fleet/post", signer.headers()
+                    answer = client.post(where, content=body[:size], headers=headers)
                     assert answer.text == str(size)
                     if number:
                         seconds[way].append(time.perf_counter() - begun)
@@ -219,11 +225,19 @@ def answers(port: int) -> bool:
 
 def serve(port: str, ca: str, cert: str, key: str, origin: str) -> None:
     """Be one of the two servers until SIGTERM."""
-    gateway = FleetGateway(lambda: origin, Path(ca))
-    app = read_only if origin == "-" else fleet_app(gateway, read_only)
-    uvicorn.run(
-        app, port=int(port), log_level="warning", lifespan="off", ssl_certfile=cert, ssl_keyfile=key
-    )
+    if origin == "-":
+        uvicorn.run(
+            read_only,
+            port=int(port),
+            log_level="warning",
+            lifespan="off",
+            ssl_certfile=cert,
+            ssl_keyfile=key,
+        )
+        return
+    app = fleet_app(FleetGateway(lambda: origin, Path(ca)), read_only)
+    listener = Listener(app, FLEET, cert=Path(cert), key=Path(key))
+    asyncio.run(listener.serve([bound("", "127.0.0.1", int(port))]))
 
 
 async def read_only(_: Scope, receive: Receive, send: Send) -> None:

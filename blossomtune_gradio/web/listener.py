@@ -100,6 +100,8 @@ class Listener(uvicorn.Server):  # type: ignore[misc]
         while True:
             try:
                 connection, address = await loop.sock_accept(listening)
+                # asyncio sets it only where a socket says that it is one of TCP; ours does not.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:  # or the other side has gone again
                 if error.errno in _TOO_MANY:
                     self.places.make_room()
