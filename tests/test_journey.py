@@ -28,6 +28,7 @@ from tests.live import PATH, LiveFederation
 from tests.mail_servers import Inbox, mail_server, text_of
 from tests.oidc import CLIENT, SECRET, OidcProvider
 from tests.support import free_port, wait_for
+from tests.test_preflight import proxy as company_proxy
 from tests.tls_door import TlsDoor
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -129,7 +130,13 @@ def test_two_people_and_an_admin_come_to_two_sites_that_are_online(world, tmp_pa
     host = SPACE if place is space else SELF_HOSTED
     url = f"https://{host}"
     world.inbox.mails.clear()
-    with place(world, tmp_path) as live, ExitStack() as stack:
+    company = company_proxy(("127.0.0.1", world.ports[host]))
+    with place(world, tmp_path) as live, company as proxy, ExitStack() as stack:
+        outside = {
+            "HTTPS_PROXY": f"http://{proxy}",
+            "SSL_CERT_FILE": str(tmp_path / "tls" / "ca.pem"),
+        }
+        assert live.app.entrances.sentence == f"Sites join at {url} (public certificate)."
         admin = open_page(world, stack, f"{url}/login?next=/admin")
         admin.locator("#as-root").click()
         admin.locator("#superlink-start").click(**LATER)
@@ -157,7 +164,7 @@ def test_two_people_and_an_admin_come_to_two_sites_that_are_online(world, tmp_pa
             row.get_by_role("button", name=re.compile("^Approve")).click(**SOON)
             expect(people[name].locator("#join-title")).to_have_text("Get your kit", **SOON)
             world.mail(f"{name}@example.org", "approved")
-            stack.enter_context(site(people[name], tmp_path / name, check=name == "ada"))
+            stack.enter_context(site(people[name], tmp_path / name, outside, check=name == "ada"))
         for page in people.values():
             expect(page.locator("#join-title")).to_have_text("Your site is connected", **LATER)
         assert live.online() == {"Hospital of Ada", "Hospital of Bob"}
@@ -185,7 +192,7 @@ def test_in_local_mode_one_person_comes_to_a_site_that_is_online(world, tmp_path
         expect(page.locator("#superlink-state")).to_contain_text("running", **LATER)
         page.locator("#nav-join").click()
         expect(page.locator("#join-title")).to_have_text("Get your kit", **SOON)
-        with site(page, tmp_path / "laptop", check=False):
+        with site(page, tmp_path / "laptop", {}, check=False):
             expect(page.locator("#join-title")).to_have_text("Your site is connected", **LATER)
             assert live.online() == {"My laptop"}
 
@@ -200,12 +207,16 @@ def open_page(world: World, stack: ExitStack, url: str) -> Page:
 
 
 @contextmanager
-def site(page: Page, folder: Path, *, check: bool) -> Iterator[None]:
-    """Download the kit from the page, unpack it and run it as its README says."""
+def site(page: Page, folder: Path, more: Mapping[str, str], *, check: bool) -> Iterator[None]:
+    """Download the kit from the page, unpack it and run it as its README says.
+
+    `more`: variables of the site's machine. Its company's proxy knows the way to the server, whose
+    CA plays the public one.
+    """
     with page.expect_download() as download:
         page.locator("#kit-link").click()
     zipfile.ZipFile(download.value.path()).extractall(folder)
-    env = {"PATH": PATH, "HOME": str(folder)}
+    env = {"PATH": PATH, "HOME": str(folder), **more}
     if check:
         command = [sys.executable, "join.py", "--check"]
         seen = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=60)

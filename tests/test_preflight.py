@@ -373,6 +373,20 @@ def a_proxy_with_a_login(machine: Machine) -> None:
     machine.expected = {"flower": r"answered 200, text/html.*Fix: .*without a login of its own"}
 
 
+def a_proxy_with_a_small_limit(machine: Machine) -> None:
+    """As nginx: it knows from the head already."""
+    too_large = HTMLResponse("<h1>413 Request Entity Too Large</h1>", 413)
+    inside = fleet_app(FleetGateway(lambda: None, machine.app.credentials.ca_cert), Desk())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        length = int(dict(scope.get("headers", ())).get(b"content-length", 0))
+        await (too_large if length > 1_000_000 else inside)(scope, receive, send)
+
+    server = Server(app, machine.app.credentials)
+    machine.points_at(machine.later.enter_context(server).address)
+    machine.expected = {"flower": r"takes no request of 6 MB \(413\).*Fix: .*limit of bodies"}
+
+
 def a_proxy_that_does_not_reach_the_server(machine: Machine) -> None:
     answered(machine, 502, fleet_only=False)
     machine.expected = {"flower": r"does not reach it \(it answered 502\)\. Fix: try again later"}
@@ -500,6 +514,7 @@ FAULTS: list[Callable[[Machine], None]] = [
     public_cas_that_cannot_be_read,
     a_proxy_that_keeps_flower_out,
     a_proxy_with_a_login,
+    a_proxy_with_a_small_limit,
     a_proxy_that_does_not_reach_the_server,
     a_proxy_that_forbids,
     a_proxy_that_shows_a_login_page,

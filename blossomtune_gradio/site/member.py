@@ -18,6 +18,7 @@ from typing import Any
 from . import trust
 from .kit import SECRET, Site, write_private
 from .node_values import node_config
+from .passage import RAISE_LIMIT
 from .programs import (
     Child,
     child_environment,
@@ -47,7 +48,7 @@ class Member:
         self._executor: Child | None = None
         self._executor_failures = 0
         self._port = free_port()
-        self._stopping = self._asking = False
+        self._stopping = self._asking = self._told_of_size = False
 
     def stay(self) -> int:
         """Returns the exit code once somebody stops us. Problem: we cannot or may not go on."""
@@ -178,10 +179,16 @@ class Member:
 
     def _start(self, name: str, argv: list[str]) -> Child:
         try:
-            return Child(name, argv, child_environment(self._site), self._reports.hear)
+            return Child(name, argv, child_environment(self._site), self._hear)
         except OSError as error:
             sentence = f"{argv[0]} cannot be started ({error.strerror})."
             raise Problem(sentence, "Run join.py --check.") from None
+
+    def _hear(self, line: str) -> None:
+        self._reports.hear(line)
+        if "Client error '413" in line and not self._told_of_size:  # the SuperNode goes on
+            self._told_of_size = True
+            say(f"What this site sends is too large for a proxy on the way. {RAISE_LIMIT}")
 
     def _secret(self) -> str:
         """What SuperNode and executor share, so that no other user here can take our tasks."""
@@ -234,11 +241,6 @@ def still_refused(seconds: float) -> None:
 def why(node: Child) -> str:
     if is_refused(node):
         return "Flower still counts the last session as online; it lets go within 60 s"
-    if node.said("error '413"):
-        return (
-            "a request was too large for a proxy before the server (413); the admin has to raise "
-            "its limit of bodies"
-        )
     return "told to by the server" if node.code == 0 else f"exit code {node.code}, see above"
 
 

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 
 from . import trust
 from .kit import Site, existing_key
-from .passage import through
+from .passage import room_for_a_model, through
 from .server import ask_whether_welcome
 from .stranger import SET_CLOCK, distrusted
 from .surroundings import proxy_for
@@ -152,7 +152,7 @@ class Way:
         try:
             if self._proxy:
                 connect(plain, f"{self._host}:{self._port}", self._proxy)
-            return context.wrap_socket(plain, server_hostname=self._host)
+            return context.wrap_socket(plain, server_hostname=self._host)  # its time-out stays
         except BaseException:
             plain.close()
             raise
@@ -183,7 +183,10 @@ class Way:
         return judged_clock(here - server)
 
     def flower(self) -> str:
-        return through(self._site, SECONDS)
+        said = through(self._site, SECONDS)
+        host = urllib.parse.urlsplit(self._site.join_url).netloc
+        room_for_a_model(host, lambda: self._dial(trust.context(self._site)))
+        return said
 
     def token(self) -> str:
         site = self._site

@@ -1,6 +1,8 @@
 """Whether Flower's own requests get through to the server, or a proxy before it keeps them out.
 
-One that nobody signed is sent: the SuperLink refuses it, and that refusal is the good answer.
+One that nobody signed is sent: the SuperLink refuses it, and that refusal is the good answer. Then
+one as large as a piece of a model is announced and not sent, as proxies have limits. One that only
+counts the bytes as they come (Caddy) cannot be found out in this way.
 """
 
 from __future__ import annotations
@@ -8,12 +10,22 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from email.message import Message
+from ssl import SSLSocket
 
 from .kit import Site
 from .server import opener
 from .words import Fault
 
 PATH = "/v1/fleet/pull-messages"
+PIECE = 6_000_000
+"""Bytes. Flower 1.41 sends models in pieces of 5 MB at most."""
+RAISE_LIMIT = (
+    "The admin has to raise its limit of bodies to 64 MiB (client_max_body_size in nginx; "
+    "docs/proxies.md)."
+)
 
 
 def through(site: Site, seconds: float) -> str:
@@ -35,6 +47,33 @@ def through(site: Site, seconds: float) -> str:
             passing=True,
         ) from None
     return judged(status, kind)
+
+
+def room_for_a_model(host: str, dial: Callable[[], SSLSocket]) -> None:
+    """Whether a request of `PIECE` bytes may come; `dial` opens a connection, or raises OSError.
+
+    Raises Fault when a proxy refuses it. One that says nothing, or that waits for the bytes, has
+    nothing against it. We ourselves refuse it in plain text, as it is not signed.
+    """
+    with suppress(OSError, http.client.HTTPException), dial() as line:
+        head = [
+            f"POST {PATH} HTTP/1.1",
+            f"Host: {host}",
+            "Content-Type: application/protobuf",
+            f"Content-Length: {PIECE}",
+            "Expect: 100-continue",
+        ]
+        line.sendall("\r\n".join([*head, "", ""]).encode())
+        with line.makefile("rb") as answer:
+            status = answer.readline(1000).split()[1:2]
+            headers: Message = http.client.parse_headers(answer)
+        if status == [b"413"] and headers.get_content_type() != "text/plain":
+            raise Fault(
+                f"A proxy before the server takes no request of {PIECE // 10**6} MB (413), and "
+                "models are larger.",
+                RAISE_LIMIT,
+                passing=True,
+            )
 
 
 def judged(status: int, kind: str) -> str:
