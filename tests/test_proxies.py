@@ -6,6 +6,7 @@ the sites' machines trust, at Caddy it goes into the kits.
 
 from __future__ import annotations
 
+import re
 import ssl
 import tomllib
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ import pytest
 
 from blossomtune_gradio.services.outside import seen
 from blossomtune_gradio.store.models import RunStatus
+from blossomtune_gradio.web.limits import FLEET_BODY, PAGE
 from tests.live import LiveFederation
 from tests.people import ADMIN
-from tests.proxies import NAME, HttpsProxy, proxy
+from tests.proxies import DEPLOY, NAME, HttpsProxy, proxy
 from tests.support import free_port
 
 pytestmark = pytest.mark.slow
@@ -106,3 +108,19 @@ def test_the_page_is_reached_and_nothing_else_of_the_superlink_is_reached(behind
     assert unsigned.status_code == 401  # Flower's own word
     assert behind.client.post("/v1/control/list-nodes").status_code == 404
     assert behind.client.post("/v1/runtime/acquire-task").status_code == 404
+
+
+def test_what_we_hand_out_for_proxies_fits_our_own_limits():
+    """A proxy that keeps idle connections longer than we do would answer some requests with 502."""
+    nginx, caddy = ((DEPLOY / name).read_text() for name in ("nginx.conf", "Caddyfile"))
+    number = {
+        "idle": (r"keepalive_timeout (\d+)s;", r"keepalive (\d+)s"),
+        "body": (r"client_max_body_size (\d+)m;", r"max_size (\d+)MB"),
+    }
+    told = {
+        what: (int(re.findall(in_nginx, nginx)[0]), int(re.findall(in_caddy, caddy)[0]))
+        for what, (in_nginx, in_caddy) in number.items()
+    }
+    assert max(told["idle"]) < PAGE.idle_seconds
+    assert told["body"][0] * MIB > FLEET_BODY
+    assert told["body"][1] * 10**6 > FLEET_BODY
