@@ -142,7 +142,9 @@ def _show(arguments: argparse.Namespace) -> int:
             part: server.get(f"/runs/{arguments.id}/{part}")
             for part in ("events", "sites", "metrics")
         }
-    lines = facts(run, "id", "name", "app", "status", "why", "evidence", "round", "rounds")
+    lines = facts(
+        run, "id", "name", "app", "status", "why", "advice", "evidence", "round", "rounds"
+    )
     lines += facts(
         run, "config", "tags", "note", "created_by", "source", "created_at", "started_at"
     )

@@ -15,6 +15,7 @@ import tomli_w
 
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.flower.app_facts import ConfigField, ConfigType, ConfigValue, FlowerApp
+from blossomtune_gradio.flower.app_ranges import require_in_range
 from blossomtune_gradio.flower.files import write_private
 
 _LONGEST = 64 * 1024  # characters in the text box
@@ -26,13 +27,15 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 def validated_config(app: FlowerApp, overrides: Mapping[str, object]) -> dict[str, ConfigValue]:
     """The app's whole configuration with these values in force.
 
-    A whole number may stand for a float. Raises InvalidInput for unknown keys and wrong types.
+    A whole number may stand for a float. Raises InvalidInput for unknown keys, wrong types, and
+    values outside of what the app's remarks allow.
     """
-    config = dict(app.config)
+    config, fields = dict(app.config), {field.key: field for field in app.fields}
     for key, value in overrides.items():
         if key not in config:
             raise InvalidInput(_unknown(app.title, key, list(config)))
         config[key] = _typed(key, value, config[key])
+        require_in_range(fields[key], config[key])
     return config
 
 

@@ -18,6 +18,7 @@ from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.service import RunService
+from blossomtune_gradio.services.runs.verdict import Cause
 from blossomtune_gradio.services.runs.waiting import ANSWERS
 from blossomtune_gradio.services.sites.service import Site, SiteService
 from blossomtune_gradio.store.models import Run, RunStatus
@@ -40,6 +41,7 @@ RUN_TONES = {
     RunStatus.LOST: "bad",
     RunStatus.STOPPED: "off",
 }
+
 _PRESENCE = {  # Flower's word: (ours, tone)
     "online": ("online", "good"),
     "offline": ("offline", "bad"),
@@ -48,6 +50,11 @@ _PRESENCE = {  # Flower's word: (ours, tone)
     "unknown": ("unknown: SuperLink is not running", "off"),
 }
 _FRESH = 0.9  # seconds
+
+
+def run_tone(run: Run) -> str:
+    """The colour of its state; a run in which nothing was done is no plain success."""
+    return "busy" if run.cause_code == Cause.NOTHING_DONE else RUN_TONES[run.status]
 
 
 class Overview:
@@ -102,7 +109,7 @@ class Overview:
 
     def _run(self, run: Run) -> dict[str, Any]:
         why, wait = self._runs.why(run, SYSTEM), self._runs.wait(run, SYSTEM)
-        tone = RUN_TONES[run.status]
+        tone = run_tone(run)
         return {
             "id": run.id,
             "name": run.name,

@@ -14,7 +14,8 @@ from typing import Any
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidFields, InvalidInput, NotFound
 from blossomtune_gradio.flower.app_config import form_value
-from blossomtune_gradio.flower.apps import FlowerApp
+from blossomtune_gradio.flower.app_ranges import range_of
+from blossomtune_gradio.flower.apps import ConfigField, FlowerApp
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.services.runs.limits import RunLimits, site_keys
@@ -188,10 +189,20 @@ def _app_json(app: FlowerApp) -> dict[str, Any]:
                 "type": one.type,
                 "default": form_value(one.default),
                 "comment": one.comment,
+                **_limits_of(one),
             }
             for one in app.fields
         ],
     }
+
+
+def _limits_of(one: ConfigField) -> dict[str, Any]:
+    """`least` and `most` as texts, because a browser would round large numbers."""
+    limits = range_of(one)
+    if limits is None:
+        return {}
+    ends = {"least": limits.least, "most": limits.most}
+    return {"range": str(limits), **{k: repr(v) for k, v in ends.items() if v is not None}}
 
 
 def _presets(app: Application, chosen: FlowerApp, user: User) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from blossomtune_gradio.services.overview import RUN_TONES
+from blossomtune_gradio.services.overview import run_tone
 from blossomtune_gradio.services.runs import stake
 from blossomtune_gradio.services.runs.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunEvent, RunSite
@@ -19,7 +19,7 @@ def run_row(run: Run, place: int = 0) -> dict[str, Any]:
         "name": run.name,
         "app": run.app,
         "status": run.status.value,
-        "tone": RUN_TONES[run.status],
+        "tone": run_tone(run),
         "round": run.round,
         "rounds": run.rounds,
         "created": iso(run.created_at),
@@ -78,7 +78,15 @@ def detail_row(run: Run, defaults: dict[str, Any]) -> dict[str, Any]:
 
 def without_names(row: dict[str, Any]) -> dict[str, Any]:
     """The same for somebody who may not know the other sites, the people and the server's paths."""
-    hidden = {"cause": "", "by": "", "stopped_by": "", "evidence": [], "command": "", "note": ""}
+    hidden = {
+        "cause": "",
+        "advice": "",
+        "by": "",
+        "stopped_by": "",
+        "evidence": [],
+        "command": "",
+        "note": "",
+    }
     return {**row, **{name: value for name, value in hidden.items() if name in row}}
 
 

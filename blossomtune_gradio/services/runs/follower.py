@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 from blossomtune_gradio.errors import FlowerUnreachable
+from blossomtune_gradio.flower.app_reads import AppReads
 from blossomtune_gradio.flower.control import FlowerControl
 from blossomtune_gradio.flower.diagnosis import SERVER_KILLED
 from blossomtune_gradio.flower.facts import RunFact
@@ -52,7 +54,9 @@ class RunFollower:
         logs: LogStore,
         watcher: RunWatcher,
         ending: threading.Event,
+        reads: Callable[[], AppReads],
     ) -> None:
+        self._reads = reads
         self.run_id, self._flower_id = run.id, int(run.flower_run_id or 0)
         self._book, self._federation, self._metrics = book, federation, metrics
         self._watcher, self._ending = watcher, ending
@@ -82,12 +86,11 @@ class RunFollower:
     def _judge(self, run: Run, fact: RunFact) -> Verdict | None:
         """Flower may tell of a ServerApp's death before the supervisor tells of its executor's."""
         deadline = time.monotonic() + _TOLD_WITHIN
-        self._tally.errors = self._watcher.errors()
+        self._tally.errors, self._tally.sites = self._watcher.errors(), self._watcher.rows()
+        reads, who = self._reads(), self._watcher.who
         while True:
             incidents = self._book.incidents(run)
-            verdict = judged(
-                fact, self._tally, wish_of(run), self._watcher.who, run.min_sites, incidents
-            )
+            verdict = judged(fact, self._tally, wish_of(run), who, run.min_sites, incidents, reads)
             if verdict.code != SERVER_KILLED or time.monotonic() > deadline:
                 return verdict
             if self._ending.wait(_PAUSE):

@@ -58,8 +58,17 @@ def checked(app: FlowerApp, request: RunRequest) -> dict[str, ConfigValue]:
     if request.limits.min_sites:
         for key in site_keys(app.config):
             if key not in request.config:
-                full[key] = request.limits.min_sites
+                full |= _with_sites(app, key, request.limits.min_sites)
     return full
+
+
+def _with_sites(app: FlowerApp, key: str, sites: int) -> dict[str, ConfigValue]:
+    try:
+        return {key: validated_config(app, {key: sites})[key]}
+    except InvalidInput as error:
+        raise InvalidFields(
+            {"min_sites": f"It also sets {key}, and the app says: {error}"}
+        ) from error
 
 
 def from_form(app: FlowerApp, given: Mapping[str, object]) -> dict[str, ConfigValue]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from blossomtune_gradio.flower.messages import ErrorReply
 from blossomtune_gradio.flower.round_log import Event, Point, Replies
 from blossomtune_gradio.plain_text import plain
+from blossomtune_gradio.store.models import RunSite
 
 _KEPT_LINES, _KEPT_NAN_LINES = 400, 12
 _LEAST_ROUNDS = 3  # values of a loss, to say that nothing changed
@@ -24,6 +25,7 @@ class Tally:
         self.values: dict[str, list[float]] = defaultdict(list)
         self.nan_lines: list[str] = []
         self.errors: Sequence[ErrorReply] = ()  # what sites answered, from Flower's own records
+        self.sites: Sequence[RunSite] = ()  # what each was asked and answered, likewise
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def hear(self, line: str) -> None:
@@ -42,6 +44,17 @@ class Tally:
             self.values[event.name].append(event.value)
             if math.isnan(event.value) and len(self.nan_lines) < _KEPT_NAN_LINES and self.lines:
                 self.nan_lines.append(self.lines[-1])
+
+    @property
+    def asked(self) -> bool:
+        """Whether any site was asked for anything."""
+        return bool(self.sites or self.errors or self.replies or self.failures)
+
+    @property
+    def good_answers(self) -> int:
+        """At least so many answers of sites were no error."""
+        counted = sum(max(0, row.answered - row.failures) for row in self.sites)
+        return max(counted, sum(self.replies.values()))
 
     @property
     def failed_phases(self) -> list[str]:

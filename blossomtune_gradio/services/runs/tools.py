@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.flower.app_reads import NOTHING_KNOWN, AppReads, app_reads
 from blossomtune_gradio.flower.apps import AppCatalogue
 from blossomtune_gradio.flower.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
@@ -29,3 +31,10 @@ class Tools:
     environment: Mapping[str, str]
     folder: Path  # a sub-folder for each run
     records: Path  # of child programs
+
+    def reads(self, app: str) -> AppReads:
+        """What this app's code asks for; nothing where it is not among the apps any more."""
+        try:
+            return app_reads(self.apps.get(app))
+        except BlossomError:
+            return NOTHING_KNOWN

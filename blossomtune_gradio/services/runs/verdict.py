@@ -12,18 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from blossomtune_gradio.flower.app_reads import NOTHING_KNOWN, AppReads
 from blossomtune_gradio.flower.diagnosis import (
     SERVER_KILLED,
     Who,
-    diagnose,
     program_cause,
     server_cause,
-    spoken,
-    together,
 )
 from blossomtune_gradio.flower.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.facts import RunFact
-from blossomtune_gradio.plain_text import one_line
+from blossomtune_gradio.services.runs.site_failures import SiteFailures, site_failures
 from blossomtune_gradio.services.runs.tally import Tally
 from blossomtune_gradio.store.models import RunStatus
 
@@ -42,6 +40,7 @@ class Cause(StrEnum):
     ALL_FAILED = "all replies failed"  # for different reasons
     NOT_A_NUMBER = "not a number"
     NOTHING_CHANGED = "nothing changed"
+    NOTHING_DONE = "nothing done"  # completed, and no site was asked or answered
     FEWER_SITES = "fewer sites than asked"
     EXECUTOR = "executor ended"  # a program of ours ended below the run
     SUPERLINK = "superlink ended"
@@ -103,11 +102,12 @@ def judged(
     who: Callable[[int], Who],
     wanted_sites: int = 0,
     incidents: Sequence[Incident] = (),
+    reads: AppReads = NOTHING_KNOWN,
 ) -> Verdict:
     """Flower's word on the end of a run, corrected by what its replies say.
 
     `who` names the site behind a node id, `wanted_sites` is how many the run was to have (0: any),
-    `incidents` tells which programs of ours ended while it ran.
+    `incidents` tells which programs of ours ended while it ran, `reads` what the app asks for.
     """
     lines = tuple(tally.lines)[-_SHOWN:]
     if fact.sub_status == "unknown":
@@ -115,13 +115,20 @@ def judged(
         return Verdict(RunStatus.LOST, sentence, Cause.LOST, lines, "Run it again.")
     if fact.sub_status == "stopped":
         return stopped(wish, lines)
+    failures = site_failures(tally.errors, who, reads) if tally.errors else None
     if fact.sub_status == "failed":
-        return _failed(fact, tally, incidents)
-    return _of_replies(tally, who, wanted_sites)
+        return _failed(fact, tally, failures, incidents, reads)
+    return _of_replies(fact, tally, failures, wanted_sites)
 
 
-def _failed(fact: RunFact, tally: Tally, incidents: Sequence[Incident]) -> Verdict:
-    cause = server_cause(fact.details, tuple(tally.lines))
+def _failed(
+    fact: RunFact,
+    tally: Tally,
+    failures: SiteFailures | None,
+    incidents: Sequence[Incident],
+    reads: AppReads,
+) -> Verdict:
+    cause = server_cause(fact.details, tuple(tally.lines), reads)
     if cause.code == SERVER_KILLED and incidents:
         # Without an executor a ServerApp dies; one whose SuperLink is away waits for it.
         last = next((i for i in reversed(incidents) if i.program == "executor"), incidents[-1])
@@ -136,7 +143,15 @@ def _failed(fact: RunFact, tally: Tally, incidents: Sequence[Incident]) -> Verdi
             if last.asked
             else "It was started again by itself; its log says why it ended. Run it again.",
         )
-    return _verdict(RunStatus.FAILED, cause)
+    if failures is None:
+        return _verdict(RunStatus.FAILED, cause)
+    evidence = (*failures.evidence, *cause.evidence)
+    if cause.code != SERVER_KILLED and (lead := _nobody(tally)):
+        # What the ServerApp stumbled over then is that it had nothing to work with.
+        evidence = (*failures.evidence, f"The ServerApp then ended: {cause.evidence[-1]}")
+        return _all_failed(failures, lead, evidence)
+    sentence = f"{cause.sentence} Before that, not every answer was good. {failures.sentence}"
+    return Verdict(RunStatus.FAILED, sentence, cause.code, evidence, cause.advice)
 
 
 def _verdict(status: RunStatus, cause: Diagnosis) -> Verdict:
@@ -173,9 +188,11 @@ def stumbled(error: BaseException) -> Verdict:
     return Verdict(RunStatus.FAILED, sentence, Cause.INTERNAL, (repr(error)[:500],))
 
 
-def _of_replies(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> Verdict:
-    if phases := tally.failed_phases:
-        return _all_failed(tally, who, phases)
+def _of_replies(
+    fact: RunFact, tally: Tally, failures: SiteFailures | None, wanted_sites: int
+) -> Verdict:
+    if lead := _nobody(tally):
+        return _all_failed(failures, lead, failures.evidence if failures else ())
     if bad := tally.not_a_number:
         sentence = f"The model broke: {', '.join(bad)} is not a number."
         shown = tuple(tally.nan_lines) or tuple(f"{name} = nan" for name in bad)
@@ -187,54 +204,55 @@ def _of_replies(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> V
         advice = "Check that the ClientApp trains and returns the new weights, not the old ones."
         return Verdict(RunStatus.FAILED, sentence, Cause.NOTHING_CHANGED, shown, advice)
     if tally.fewest and tally.fewest < wanted_sites:
-        return _too_few(tally, who, wanted_sites)
-    if tally.errors:
-        return _remark(tally, who)
-    return Verdict(RunStatus.COMPLETED)
+        return _too_few(tally, failures, wanted_sites)
+    if failures:
+        sentence = f"Not every answer was good. {failures.sentence}"
+        code, evidence = failures.causes[-1].code, failures.evidence
+        return Verdict(RunStatus.COMPLETED, sentence, code, evidence, failures.advice)
+    return _nothing_done(fact, tally) or Verdict(RunStatus.COMPLETED)
 
 
-def _all_failed(tally: Tally, who: Callable[[int], Who], phases: list[str]) -> Verdict:
-    causes = _causes(tally, who)
-    names = tuple(dict.fromkeys(who(error.node_id).name for error in tally.errors))
-    everybody = together(names)
-    lead = f"No site could {' or '.join(phases)}: every reply was an error."
-    evidence = _evidence(tally, who)
-    if len({cause.code for cause in causes}) == 1:
-        cause = diagnose(everybody, tally.errors[-1].reason)
-        sentence = f"{lead} {cause.sentence}"
-        return Verdict(RunStatus.FAILED, sentence, cause.code, evidence, cause.advice)
-    advice = "The evidence has each site's error; the sites' own logs have the traceback."
-    return Verdict(RunStatus.FAILED, lead, Cause.ALL_FAILED, evidence, advice)
+def _nobody(tally: Tally) -> str:
+    """A sentence when no site gave a good answer, in a phase or at all; "" otherwise."""
+    if phases := tally.failed_phases:
+        return f"No site could {' or '.join(phases)}: every reply was an error."
+    if tally.errors and not tally.good_answers:
+        return "No site gave a good answer: every reply was an error."
+    return ""
 
 
-def _too_few(tally: Tally, who: Callable[[int], Who], wanted_sites: int) -> Verdict:
+def _all_failed(failures: SiteFailures | None, lead: str, evidence: tuple[str, ...]) -> Verdict:
+    if failures is None:  # the log counts failures, and Flower's records have none of them
+        advice = "The sites' own logs have the traceback."
+        return Verdict(RunStatus.FAILED, lead, Cause.ALL_FAILED, evidence, advice)
+    sentence = f"{lead} {failures.sentence}"
+    code = failures.code or Cause.ALL_FAILED
+    return Verdict(RunStatus.FAILED, sentence, code, evidence, failures.advice)
+
+
+def _too_few(tally: Tally, failures: SiteFailures | None, wanted_sites: int) -> Verdict:
     sentence = (
         f"A round had {tally.fewest} good answer(s), but {wanted_sites} sites were asked for."
     )
-    causes = _causes(tally, who)
-    if causes:
-        sentence = f"{sentence} {causes[-1].sentence}"
-    advice = causes[-1].advice if causes else "Bring the missing sites online, then run it again."
-    evidence = _evidence(tally, who) or (f"fewest good answers in a round: {tally.fewest}",)
-    code = causes[-1].code if causes else Cause.FEWER_SITES
-    return Verdict(RunStatus.FAILED, sentence, code, evidence, advice)
+    if failures is None:
+        evidence = (f"fewest good answers in a round: {tally.fewest}",)
+        advice = "Bring the missing sites online, then run it again."
+        return Verdict(RunStatus.FAILED, sentence, Cause.FEWER_SITES, evidence, advice)
+    sentence = f"{sentence} {failures.sentence}"
+    code = failures.causes[-1].code
+    return Verdict(RunStatus.FAILED, sentence, code, failures.evidence, failures.advice)
 
 
-def _remark(tally: Tally, who: Callable[[int], Who]) -> Verdict:
-    """It is completed, but not every answer was good."""
-    causes = _causes(tally, who)
-    said = " ".join(dict.fromkeys(cause.sentence for cause in causes))
-    sentence = f"Not every answer was good. {said}"
-    last = causes[-1]
-    return Verdict(RunStatus.COMPLETED, sentence, last.code, _evidence(tally, who), last.advice)
-
-
-def _causes(tally: Tally, who: Callable[[int], Who]) -> list[Diagnosis]:
-    return [diagnose(who(error.node_id), error.reason) for error in tally.errors]
-
-
-def _evidence(tally: Tally, who: Callable[[int], Who]) -> tuple[str, ...]:
-    shown = [
-        f"{who(error.node_id).name}: {one_line(spoken(error.reason))}" for error in tally.errors
-    ]
-    return tuple(dict.fromkeys(shown))[-_SHOWN:]
+def _nothing_done(fact: RunFact, tally: Tally) -> Verdict | None:
+    """A remark on a run in which no site had a part, whatever its app calls that."""
+    if tally.good_answers or fact.client_seconds:
+        return None
+    asked = tally.asked or bool(fact.bytes_sent)
+    what = "no site has answered" if asked else "no site was asked for anything"
+    return Verdict(
+        RunStatus.COMPLETED,
+        f"Flower calls the run completed, but nothing was done: {what}.",
+        Cause.NOTHING_DONE,
+        tuple(tally.lines)[-_SHOWN:],
+        "Look at the number of rounds in the run's settings, and at what the ServerApp wrote.",
+    )

@@ -18,7 +18,7 @@ from blossomtune_gradio.services.runs.ledger import SiteLedger
 from blossomtune_gradio.services.runs.limits import site_keys
 from blossomtune_gradio.services.runs.waiting import Wait
 from blossomtune_gradio.services.sites.service import Site, SiteService
-from blossomtune_gradio.store.models import Run, RunStatus, now
+from blossomtune_gradio.store.models import Run, RunSite, RunStatus, now
 
 AGAIN = "submit again"  # a stop that is followed by a new submission
 _LAST_TRIES, _PAUSE = 5, 0.5  # for the errors of a run that is over; seconds between two tries
@@ -82,6 +82,10 @@ class RunWatcher:
     def errors(self) -> list[ErrorReply]:
         """What sites answered with an error so far, and what Flower says of answers it lacks."""
         return self._ledger.errors()
+
+    def rows(self) -> list[RunSite]:
+        """What each site was asked and answered so far."""
+        return self._ledger.rows()
 
     def who(self, node_id: int) -> Who:
         """The site behind a node id in an error reply."""

@@ -85,6 +85,7 @@ class RunWorker:
             tools.logs,
             self.watcher,
             self._ending,
+            lambda: tools.reads(run.app),
         )
         verdict = follower.to_the_end()
         if verdict is None and tools.book.get(run.id).stop_reason == AGAIN:

@@ -43,7 +43,7 @@ const drawFailure = (one) => {
   show(find("failure"), Boolean(bad));
   if (!bad) return;
   const calm = one.status === "completed"; // a remark, no failure
-  find("failure").dataset.tone = calm ? "off" : one.tone;
+  find("failure").dataset.tone = calm && one.tone === "good" ? "off" : one.tone;
   find("failure").dataset.code = one.cause_code;
   put(find("cause"), one.cause);
   put(find("advice"), one.advice ?? "");

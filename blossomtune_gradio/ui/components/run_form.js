@@ -30,6 +30,8 @@ const makeField = (field) => {
   else if ((field.type === "int" || field.type === "float") && plainNumber(field.default)) {
     input.type = "number";
     input.step = field.type === "int" ? "1" : "any";
+    if (field.least !== undefined) input.min = field.least;
+    if (field.most !== undefined) input.max = field.most;
   }
   input.autocomplete = "off";
   input.spellcheck = false;
@@ -45,7 +47,7 @@ const makeField = (field) => {
   const fault = make("em", "bt-fault");
   fault.dataset.part = "fault";
   fault.hidden = true;
-  box.append(head, input, back, make("small", "", field.comment), make("small", "bt-default"), fault);
+  box.append(head, input, back, make("small", "", field.comment), make("small", "", field.comment.includes("..") ? "" : field.range ?? ""), make("small", "bt-default"), fault);
   input.addEventListener("input", () => {
     const typed = field.type === "bool" ? input.checked : input.validity.badInput ? "no number" : input.value;
     draft()[field.key] = typed;

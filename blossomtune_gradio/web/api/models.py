@@ -84,7 +84,8 @@ class RunView(BaseModel):
     ended: bool = Field(description="It will never change again")
     why: str = Field(description="What it waits for or how it ended, a sentence; may be empty")
     cause_code: str = Field(description="How it ended as a word; may be empty")
-    evidence: list[str]
+    advice: str = Field(description="What to do about it, a sentence; may be empty")
+    evidence: list[str] = Field(description="The lines that show it")
     round: int
     rounds: int
     config: dict[str, Any]

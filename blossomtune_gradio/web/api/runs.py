@@ -143,6 +143,7 @@ def run_view(run: Run, why: str) -> RunView:
         ended=run.status.is_end,
         why=why,
         cause_code=run.cause_code,
+        advice=run.advice,
         evidence=run.evidence,
         round=run.round,
         rounds=run.rounds,
