@@ -8,11 +8,12 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from threading import Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -107,3 +108,52 @@ def _free_port() -> int:
 def within(seconds: float) -> float:
     """A moment on the monotonic clock that must not be passed."""
     return time.monotonic() + seconds
+
+
+@dataclass
+class Habit:
+    """What an odd server does; the rest is answered with 250."""
+
+    offers: str = ""  # a line of its EHLO, like "AUTH NTLM"
+    answers: dict[str, str] = field(default_factory=dict)  # verb -> instead of 250
+    after_dot: str = "250 queued"  # "" to hang up
+    seconds: float = 0.0  # between the final dot and that answer
+    came: list[bytes] = field(default_factory=list)  # mails up to their final dot
+    calm: Callable[[bytes], bool] = lambda _: False  # mails that are answered at once
+
+
+@contextmanager
+def odd_server(habit: Habit) -> Iterator[int]:
+    """A server that follows `habit`, on a port of its own."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(b"220 odd ESMTP\r\n")
+            while words := (await reader.readline()).split():
+                verb = words[0].decode().upper()
+                if verb == "DATA" and "DATA" not in habit.answers:
+                    writer.write(b"354 go on\r\n")
+                    mail = await reader.readuntil(b"\r\n.\r\n")
+                    habit.came.append(mail)
+                    calm = habit.calm(mail)
+                    await asyncio.sleep(0 if calm else habit.seconds)
+                    if not (calm or habit.after_dot):
+                        break
+                    said = "250 queued" if calm else habit.after_dot
+                else:
+                    hello = f"250-odd\r\n250-{habit.offers}\r\n250 HELP"
+                    said = habit.answers.get(verb, hello if verb == "EHLO" else "250 OK")
+                writer.write(f"{said}\r\n".encode())
+        writer.close()
+
+    serving = asyncio.start_server(talk, HOST, 0)
+    server = asyncio.run_coroutine_threadsafe(serving, loop).result(10)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)

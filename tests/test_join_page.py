@@ -304,7 +304,7 @@ def test_a_new_code_can_be_sent_after_the_countdown_and_the_old_one_is_refused(p
     expect(page.locator("#prove-code")).to_be_focused()
     page.locator("#prove-code").fill(CODE)
     page.locator("#prove-send").click()
-    expect(page.locator("#prove-code-wrong")).to_contain_text("not valid", **SHOWN)
+    expect(page.locator("#prove-code-wrong")).to_contain_text("4 tries left", **SHOWN)
     expect(page.locator("#prove-code")).to_have_value(CODE)
     page.locator("#prove-code").fill(code_for(federation, MAILBOX))
     page.locator("#prove-send").click()

@@ -31,7 +31,7 @@ def standing(app: Application, user: User) -> dict[str, Any]:
         "at": time.time(),
         "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "steps": STEPS,
-        "stage": vars(stage_of(signed_in, mine, site)),
+        "stage": vars(stage_of(signed_in, mine, site, delivers=app.outbox.delivers)),
         "sign_in": [] if signed_in else _sign_in(app),
         "request": _request(mine) if mine else None,
         "suggest": _suggest(user, mine),

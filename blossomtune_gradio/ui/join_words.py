@@ -38,14 +38,21 @@ class Stage:
     all_done: bool = False
 
 
-def stage_of(signed_in: bool, mine: Participant | None, site: Site | None) -> Stage:
-    """The stage of a visitor; `mine` is their own request, `site` how Flower sees their site."""
+def stage_of(
+    signed_in: bool, mine: Participant | None, site: Site | None, *, delivers: bool = True
+) -> Stage:
+    """The stage of a visitor; `mine` is their own request, `site` how Flower sees their site.
+
+    `delivers`: there is a mail server; without one nothing is said of mails.
+    """
     if not signed_in:
         return _SIGN_IN
     if mine is None:
         return _ASK
     if mine.status is Status.APPROVED:
         return _approved(mine, site)
+    if mine.status is Status.REQUESTED and not delivers:
+        return _PROVE_WITHOUT_MAIL
     return _BEFORE[mine.status]
 
 
@@ -78,6 +85,14 @@ _ASK = Stage(
     "Ask for access",
     "Tell the admins who you are and what your site brings.",
     "A code is mailed to you, to prove that the address is yours.",
+)
+_PROVE_WITHOUT_MAIL = Stage(
+    "prove",
+    2,
+    _YOU,
+    "Type the code",
+    "No mail server is set up here, so an admin passes the code on to you.",
+    "An admin decides. Look in here now and then: no mail tells you.",
 )
 _BEFORE = {
     Status.REQUESTED: Stage(

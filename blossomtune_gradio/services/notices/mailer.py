@@ -1,8 +1,9 @@
-"""Sends the mails of the outbox: one after the other, patiently, and each of them once.
+"""Sends the mails of the outbox, patiently, and each of them once.
 
 A mail is marked in a transaction before and after it is handed over, never while: no lock of the
-database waits for a mail server. A crash between handing over and marking sends that one mail
-again, with the same Message-ID, so that mail systems can drop the second. Surprise: trouble with
+database waits for a mail server. One that takes its time goes on by itself on its own connection,
+and the next one begins. What the server had and did not confirm is tried once more with the same
+Message-ID, so that mail systems can drop the second; then an admin decides. Surprise: trouble with
 the server pauses everything (the next mail would fare the same), trouble with one mail only that.
 """
 
@@ -16,9 +17,17 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from blossomtune_gradio.errors import InvalidInput, SettingsError
-from blossomtune_gradio.mail import Letter, MailNotTaken, Postman, parse_sender, parse_server
+from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
+from blossomtune_gradio.mail import (
+    Letter,
+    MailNotTaken,
+    MailUnknown,
+    Postman,
+    parse_sender,
+    parse_server,
+)
 from blossomtune_gradio.services.addresses import checked_email
+from blossomtune_gradio.services.notices.outbox import drop_expired
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Mail, MailStatus, now
@@ -26,6 +35,10 @@ from blossomtune_gradio.store.models import Mail, MailStatus, now
 _LOOK_EVERY = 30.0  # seconds, in case nobody wakes us
 _MAIL_PAUSE, _LONGEST_MAIL_PAUSE = 60.0, 3600.0  # of a mail that was put off
 _PATIENCE = timedelta(days=2)  # with a mail that is put off again and again
+_MOST_UNSURE = 2  # tries without a yes or no; then an admin decides
+_MOST_AT_ONCE, _OWN_WAY = 4, 10.0  # mails; seconds until the next one does not wait any longer
+_END_SECONDS = 5.0
+_DIED = "BlossomTune ended while it was on its way"
 _CODE_IS_GONE = "The code is not kept once the mail has been sent.\n"
 
 
@@ -39,11 +52,19 @@ class Mailer:
         tell: Callable[[str], None],
         pause: float = 5.0,
         longest_pause: float = 120.0,
+        own_way: float = _OWN_WAY,
+        mail_pause: float = _MAIL_PAUSE,
     ) -> None:
-        """`tell` hears of trouble and of its end; pauses are in seconds and double each time."""
+        """`tell` hears of trouble and of its end; pauses are in seconds and double each time.
+
+        `own_way` are the seconds after which the next mail does not wait for this one any longer.
+        """
         self._database, self._postman, self._tell = database, postman, tell
         self._first_pause, self._longest_pause = pause, longest_pause
+        self._own_way, self._mail_pause = own_way, mail_pause
+        self._lock = threading.Lock()
         self._failures, self._resume_at = 0, 0.0  # monotonic seconds
+        self._under_way: dict[int, threading.Thread] = {}
         self._wake, self._ending = threading.Event(), False
         self._thread = threading.Thread(target=self._work, name="mailer", daemon=True)
 
@@ -56,9 +77,15 @@ class Mailer:
         """Stop; a mail on its way right now is tried again at the next start."""
         self._ending = True
         self._wake.set()
-        if self._postman and self._thread.is_alive():
-            self._postman.abort()
-            self._thread.join(15)
+        if not (self._postman and self._thread.is_alive()):
+            return
+        limit = time.monotonic() + _END_SECONDS
+        with self._lock:
+            under_way = list(self._under_way.values())
+        for thread in (*under_way, self._thread):
+            while thread.is_alive() and time.monotonic() < limit:
+                self._postman.abort()  # again: one may just have got its connection
+                thread.join(0.1)
 
     def wake(self) -> None:
         """There is a new mail."""
@@ -70,26 +97,62 @@ class Mailer:
         self._wake.set()
 
     def _work(self) -> None:
+        recovered = False
         while not self._ending:
             try:
+                if not recovered:
+                    self._recover()
+                    recovered = True
                 rest = self._send_all()
             except Exception as error:  # noqa: BLE001 - the worker must outlive any surprise
-                self._tell(f"ERROR: sending mails failed: {type(error).__name__}. Trying again.")
+                why = str(error) if isinstance(error, BlossomError) else type(error).__name__
+                self._tell(f"ERROR: sending mails failed: {why} Trying again.")
                 rest = _LOOK_EVERY
             self._wake.wait(rest)
             self._wake.clear()
 
+    def _recover(self) -> None:
+        """Mails that were with the server when we died: nobody knows what became of them."""
+        with self._database.write() as session:
+            lost = Mail.status_word == MailStatus.SENDING.value
+            for mail in session.scalars(select(Mail).where(lost)):
+                _unsure(mail, _DIED, 0)
+
     def _send_all(self) -> float:
         """Send what is due; seconds until there is something to do."""
         while not self._ending:
-            pause = self._resume_at - time.monotonic()
+            with self._lock:
+                pause, busy = self._resume_at - time.monotonic(), len(self._under_way)
             if pause > 0:
                 return min(pause, _LOOK_EVERY)
+            if busy >= _MOST_AT_ONCE:
+                return _LOOK_EVERY  # the end of one wakes us
             mail = self._take()
             if mail is None:
                 return self._until_next()
-            self._deliver(mail)
+            self._send(mail)
         return 0
+
+    def _send(self, mail: Mail) -> None:
+        """Send one; return when it is done, or takes so long that the next one should not wait."""
+        done = threading.Event()
+
+        def deliver() -> None:
+            try:
+                self._deliver(mail)
+            finally:
+                with self._lock:
+                    del self._under_way[mail.id]
+                done.set()
+                self._wake.set()
+
+        thread = threading.Thread(target=deliver, name=f"mail-{mail.id}", daemon=True)
+        with self._lock:
+            self._under_way[mail.id] = thread
+        thread.start()
+        limit = time.monotonic() + self._own_way
+        while not (self._ending or done.is_set()) and time.monotonic() < limit:
+            done.wait(0.2)
 
     def _take(self) -> Mail | None:
         """The next mail, one attempt added. Fewest attempts first: none blocks the others."""
@@ -103,9 +166,11 @@ class Mailer:
             if session.scalar(due) is None:
                 return None  # the usual case takes no lock
         with self._database.write() as session:
+            drop_expired(session)
             mail = session.scalar(due)
             if mail is not None:
                 mail.tries += 1
+                mail.status_word = MailStatus.SENDING.value
         return mail
 
     def _until_next(self) -> float:
@@ -120,49 +185,58 @@ class Mailer:
         assert postman is not None  # noqa: S101 - the thread only runs with one
         try:
             postman.send(_letter(mail, postman.sender.domain))
+        except MailUnknown as error:
+            self._doubt(mail, error)
         except MailNotTaken as error:
-            if not self._ending:
-                self._put_off(mail, error)
+            self._put_off(mail, error)
+        except Exception as error:  # noqa: BLE001 - told, and tried again as any other trouble
+            self._put_off(mail, MailNotTaken(f"it cannot be sent ({type(error).__name__})"))
         else:
-            self._mark_sent(mail)
-            if self._failures:
+            self._write_down(mail, _sent)
+            with self._lock:
+                was_in_trouble = self._failures
+                self._failures, self._resume_at = 0, 0.0
+            if was_in_trouble:
                 self._tell("Mails are being sent again.")
-            self._failures, self._resume_at = 0, 0.0
+
+    def _doubt(self, mail: Mail, error: MailUnknown) -> None:
+        self._write_down(mail, lambda row: _unsure(row, str(error), self._mail_pause))
+        if mail.unsure_tries + 1 >= _MOST_UNSURE:
+            self._tell(
+                f"WARNING: mail {mail.id} ({mail.kind}): unknown whether it arrived; an admin "
+                f"decides in the Outbox whether it is sent again. {error}."
+            )
 
     def _put_off(self, mail: Mail, error: MailNotTaken) -> None:
         pause: float | None
+        if self._ending:  # we hung up ourselves
+            self._write_down(mail, lambda row: _failed(row, "", 0))
+            return
         if error.server:
-            pause = min(self._first_pause * 2**self._failures, self._longest_pause)
-            self._failures = min(self._failures + 1, 30)
-            self._resume_at = time.monotonic() + pause
-            if self._failures == 1:
+            with self._lock:
+                pause = min(self._first_pause * 2**self._failures, self._longest_pause)
+                self._failures = min(self._failures + 1, 30)
+                self._resume_at = time.monotonic() + pause
+                is_first = self._failures == 1
+            if is_first:
                 self._tell(f"WARNING: mails wait: {error}.")
         elif error.for_good or now() - mail.created_at > _PATIENCE:
             pause = None
             self._tell(f"WARNING: mail {mail.id} ({mail.kind}) is refused for good.")
         else:
-            pause = min(_MAIL_PAUSE * 2 ** min(mail.tries - 1, 10), _LONGEST_MAIL_PAUSE)
-        with self._database.write() as session:
-            row = session.get_one(Mail, mail.id)
-            if row.status_word == MailStatus.DROPPED.value:
-                return
-            row.status_word, row.last_error = MailStatus.FAILED.value, str(error)
-            row.next_try_at = None if pause is None else now() + timedelta(seconds=pause)
+            pause = min(self._mail_pause * 2 ** min(mail.tries - 1, 10), _LONGEST_MAIL_PAUSE)
+        self._write_down(mail, lambda row: _failed(row, str(error), pause))
 
-    def _mark_sent(self, mail: Mail) -> None:
-        """Write it down, however long the database needs: else the mail would go out twice."""
+    def _write_down(self, mail: Mail, change: Callable[[Mail], None]) -> None:
+        """However long the database needs: else the mail would go out twice."""
         while True:
             try:
                 with self._database.write() as session:
-                    row = session.get_one(Mail, mail.id)
-                    row.status_word, row.sent_at = MailStatus.SENT.value, now()
-                    row.next_try_at, row.last_error = None, ""
-                    if row.kind == "code":
-                        row.body, row.html = _CODE_IS_GONE, ""
+                    change(session.get_one(Mail, mail.id))
                 return
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, BlossomError) as error:
                 self._tell(
-                    f"ERROR: mail {mail.id} is sent, but that could not be written down "
+                    f"ERROR: what became of mail {mail.id} could not be written down "
                     f"({type(error).__name__}). Trying again."
                 )
                 if self._ending:
@@ -192,6 +266,28 @@ def postman(settings: Settings) -> Postman | None:
             "Our federation <fl@example.org>."
         )
     return Postman(server, parse_sender(settings.mail_from or server.user))
+
+
+def _sent(row: Mail) -> None:
+    row.status_word, row.sent_at = MailStatus.SENT.value, now()
+    row.next_try_at, row.last_error = None, ""
+    if row.kind == "code":
+        row.body, row.html = _CODE_IS_GONE, ""
+
+
+def _failed(row: Mail, why: str, pause: float | None) -> None:
+    """Not taken; again after `pause` seconds, or (None) when an admin says so."""
+    if row.status_word != MailStatus.DROPPED.value:
+        row.status_word, row.last_error = MailStatus.FAILED.value, why
+        row.next_try_at = None if pause is None else now() + timedelta(seconds=pause)
+
+
+def _unsure(row: Mail, why: str, pause: float) -> None:
+    """Perhaps taken; once more after `pause` seconds, then an admin decides."""
+    row.unsure_tries += 1
+    _failed(row, why, pause)
+    if row.unsure_tries >= _MOST_UNSURE and row.status_word == MailStatus.FAILED.value:
+        row.status_word, row.next_try_at = MailStatus.UNKNOWN.value, None
 
 
 def _may_go() -> ColumnElement[bool]:

@@ -1,8 +1,8 @@
 """The code that proves a mailbox: mailed, mailed again, checked.
 
 Works on a participant's row inside the transaction of the service that calls it. Only a hash is
-kept with the row. Surprise: whoever guesses learns nothing; no row, no code, a used, expired,
-foreign or wrong one all give the same answer.
+kept with the row. Surprise: whoever guesses learns nothing of others: a foreign code and a wrong
+one give the same answer, and so do no row, no code, a used and an expired one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import InvalidInput, NotPossible
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.notices.outbox import NOT_NEEDED, REPLACED, Outbox
 from blossomtune_gradio.services.people import activation
 from blossomtune_gradio.services.people.limits import Limits
 from blossomtune_gradio.store.models import Participant, ParticipantStatus, now
@@ -36,11 +36,12 @@ class Codes:
         code = activation.new_code()
         row.code_hash, row.code_tries, row.code_sent_at = activation.digest(code), 0, now()
         row.code_expires_at = now() + activation.CODE_LIFETIME
-        self._outbox.drop_codes(session, row.email)
+        self._outbox.drop_codes(session, row.email, REPLACED)
         self._outbox.put(
             session,
             "code",
             row.email,
+            valid_until=row.code_expires_at,
             site=row.site,
             code=f"{code[:4]}-{code[4:]}",
             minutes=int(activation.CODE_LIFETIME.total_seconds() // 60),
@@ -75,21 +76,31 @@ class Codes:
         same = activation.matches(typed, (row and row.code_hash) or _NO_CODE)
         if row is None:
             return False
-        in_time = row.code_expires_at is not None and now() < row.code_expires_at
         may_try = row.code_tries < activation.CODE_TRIES
-        good = same and bool(row.code_hash) and in_time and may_try
+        good = same and bool(row.code_hash) and _in_time(row) and may_try
         row.code_tries += 0 if good else 1
         return good
 
-    def forget(self, session: Session, row: Participant) -> None:
+    def forget(self, session: Session, row: Participant, why: str = NOT_NEEDED) -> None:
         """The code is used, or nobody needs it any more."""
         row.code_hash, row.code_expires_at = "", None
-        self._outbox.drop_codes(session, row.email)
+        self._outbox.drop_codes(session, row.email, why)
 
 
-def not_valid() -> InvalidInput:
-    """The one answer to every code that does not fit."""
-    return InvalidInput("This code is not valid (any more). Ask for a new one.", field="code")
+def not_valid(row: Participant | None) -> InvalidInput:
+    """The answer to a code that does not fit; `row` is the person's own, as it is by now.
+
+    Only who waits for a code learns how often they may still try.
+    """
+    left = activation.CODE_TRIES - row.code_tries if row and row.code_hash else 0
+    if row is None or left <= 0 or not _in_time(row):
+        return InvalidInput("This code is not valid (any more). Ask for a new one.", field="code")
+    tries = "1 try" if left == 1 else f"{left} tries"
+    return InvalidInput(f"This code is wrong; {tries} left.", field="code")
+
+
+def _in_time(row: Participant) -> bool:
+    return row.code_expires_at is not None and now() < row.code_expires_at
 
 
 def _gap(row: Participant) -> int:

@@ -23,7 +23,7 @@ from blossomtune_gradio.services.addresses import (
     checked_text,
     shown_name,
 )
-from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.notices.outbox import USED, Outbox
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.people.codes import Codes, not_valid
 from blossomtune_gradio.services.people.limits import Limits
@@ -114,7 +114,7 @@ class ParticipantService:
         """Prove the e-mail address with the mailed code, and tell the admins.
 
         Raises:
-            InvalidInput: wrong, used, expired or foreign code; the sentence is the same for each.
+            InvalidInput: wrong, used, expired or foreign code; a wrong one tells the tries left.
             TooOften: too many codes were tried by this person or from their client.
         """
         require(user, Role.PARTICIPANT, "confirm an address")
@@ -124,11 +124,11 @@ class ParticipantService:
             good = self._codes.fits(row, code)  # committed in any case: a wrong try must count
             if row is not None and good:
                 move(row, Status.CONFIRMED, user)
-                self._codes.forget(session, row)
+                self._codes.forget(session, row, USED)
                 self._outbox.put_to_admins(session, "waiting", **_introduction(row))
                 note(session, user, "confirm", row)
         if row is None or not good:
-            raise not_valid()
+            raise not_valid(row)
         return row
 
     def resend(self, user: User) -> Participant:

@@ -14,9 +14,11 @@ class MailStatus(StrEnum):
     """Where a mail stands."""
 
     QUEUED = "queued"  # never tried, or waiting for a mail server to be set up
+    SENDING = "sending"  # with the server now, or when we died
     SENT = "sent"
     FAILED = "failed"  # tried, not taken; again at `next_try_at`, or given up if that is empty
-    DROPPED = "dropped"  # a code that a newer one replaced before it was sent
+    UNKNOWN = "unknown"  # the server had all of it and did not say whether it took it
+    DROPPED = "dropped"  # a code that is of no use any more; `last_error` says why
 
 
 class Mail(Base):
@@ -32,7 +34,9 @@ class Mail(Base):
     html: Mapped[str] = mapped_column(default="")
     status_word: Mapped[str] = mapped_column("status", default=MailStatus.QUEUED.value, index=True)
     tries: Mapped[int] = mapped_column(default=0)
+    unsure_tries: Mapped[int] = mapped_column(default=0)  # of them, without a yes or no
     next_try_at: Mapped[datetime | None]
+    valid_until: Mapped[datetime | None]  # a code is not sent later than that
     last_error: Mapped[str] = mapped_column(default="")
     sent_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.components import part
+from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
 from blossomtune_gradio.ui.rows import iso, mail_row, right_now
@@ -39,4 +42,13 @@ def build_mails(app: Application, guard: Guard) -> None:
 
         return outcome(try_again)
 
+    @guard(Role.ADMIN)
+    def on_send_again(event: gr.EventData, user: User) -> Said:
+        def send_again() -> str:
+            mail = app.outbox.send_again(sent_id(event), user)
+            return f"The mail to {mail.recipient} is sent again."
+
+        return outcome(send_again)
+
+    card.send_again(on_send_again, None, card, api_visibility="private", show_progress="hidden")
     card.again(on_try_again, None, card, api_visibility="private", show_progress="hidden")

@@ -7,7 +7,7 @@ let again = false; // the form is open although the server calls the request end
 let filled = false;
 
 const NO_ANSWER = "The server did not answer. What you typed is still here; try again in a moment.";
-const DONE = { resend: "A new code is on its way. The code before does not work any more." };
+const DONE = { resend: "There is a new code. The code before does not work any more." };
 
 const blame = (form, name, sentence) => {
   const lines = [...form.querySelectorAll("[data-wrong]")];
@@ -84,7 +84,7 @@ const waitWords = () => {
   const button = find("resend");
   button.setAttribute("aria-disabled", String(wait > 0));
   put(find("resend-wait"), wait > 0 ? `A new code can be sent in ${Math.floor(wait / 60)}:${String(wait % 60).padStart(2, "0")}.` : "");
-  const sent = `It went to ${state.request.email}.`;
+  const sent = state.code.in_outbox ? `It is for ${state.request.email}.` : `It went to ${state.request.email}.`;
   put(
     find("code-hint"),
     left > 0 ? `${sent} It works for ${left < 60 ? "less than a minute" : `${Math.ceil(left / 60)} min`} more; blanks, dashes and small letters do not matter.` : `${sent} Its time is up: send a new one.`,
@@ -122,6 +122,7 @@ const draw = () => {
   show(find("gone"), stage.ended && !again);
   if (asking) fillOnce();
   show(find("outbox"), Boolean(state.code?.in_outbox));
+  show(find("no-mail"), !state.code?.in_outbox);
   if (stage.ended) {
     find("reason").dataset.tone = stage.tone;
     put(find("reason"), goneWords(stage, request));
