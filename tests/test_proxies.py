@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from blossomtune_gradio.services.outside import seen
+from blossomtune_gradio.site.kit import existing_key, read_site
 from blossomtune_gradio.store.models import RunStatus
 from blossomtune_gradio.web.limits import FLEET_BODY, PAGE
 from tests.live import LiveFederation
@@ -92,6 +93,20 @@ def test_the_views_of_the_page_come_as_they_are_written(behind):
     with behind.client.stream("GET", "/gradio_api/heartbeat/abc") as answer:
         assert answer.status_code == 200
         assert next(answer.iter_bytes())
+
+
+def test_a_kit_of_the_fleet_port_stays_good(behind):
+    app, kit = behind.federation.app, behind.federation.folder / "sites" / "North"
+    asked = {
+        "token": tomllib.loads((kit / "site.toml").read_text())["token"],
+        "public_key": existing_key(read_site(kit)),
+    }
+    fleet = app.entrances.fleet
+    trust = ssl.create_default_context(cadata=(fleet.ca or b"").decode())
+    by_fleet = httpx.post(fleet.join_url, json=asked, verify=trust, trust_env=False)
+    assert by_fleet.json()["superlink"] == fleet.address == app.fleet_address()
+    by_page = behind.client.post("/api/v1/join", json=asked)
+    assert by_page.json()["superlink"] == f"{NAME}:{behind.proxy.port}"
 
 
 def test_doctor_sees_it_as_a_site_does(behind):
