@@ -50,6 +50,7 @@ from blossomtune_gradio.services.runs.tools import Tools
 from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.kits import KitService
+from blossomtune_gradio.services.sites.lacks import SiteLacks
 from blossomtune_gradio.services.sites.reports import SiteReports
 from blossomtune_gradio.services.sites.service import SiteService
 from blossomtune_gradio.services.sites.traffic import Traffic
@@ -155,6 +156,7 @@ class Application:
             self.limits,
         )
         self.site_reports = SiteReports(self.database, self.limits)
+        self.site_lacks = SiteLacks(self.sites, self.site_reports)
         self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
 
     def open(self) -> None:

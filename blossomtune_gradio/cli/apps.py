@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,13 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     """0: it can run; 1: it cannot."""
+    from blossomtune_gradio.flower.app_installed import Installed
     from blossomtune_gradio.flower.apps import read_app
 
     folder = arguments.folder.expanduser().absolute()
     if not folder.is_dir():
         raise NotFound(f"There is no folder {folder}. Name the folder of a Flower app.")
-    app = read_app(folder, folder.parent)
+    app = read_app(folder, folder.parent, Installed(sys.path))  # as `flwr run` here would
     lines = [f"{finding.level.upper():<8} {finding.sentence}" for finding in app.findings]
     last = "It can run." if app.runnable else "It cannot run before the errors are gone."
     show(arguments, _document(app), [*lines, f"{app.title} {app.version}: {last}"])

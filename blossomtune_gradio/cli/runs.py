@@ -90,7 +90,8 @@ def _start(arguments: argparse.Namespace) -> int:
     headers = {"Idempotency-Key": arguments.key} if arguments.key else {}
     with Client(arguments) as server:
         run = server.post("/runs", body, **headers)
-    show(arguments, run, [f"Run {run['id']} ({run['name']}) is {run['status']}."])
+    lacking = [f"But: {sentence}" for sentence in run["lacking"]]
+    show(arguments, run, [f"Run {run['id']} ({run['name']}) is {run['status']}.", *lacking])
     return 0
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from blossomtune_gradio.flower.app_template import new_app
 from blossomtune_gradio.flower.apps import AppCatalogue, FlowerApp
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.store.database import Database
+
+_MOST_TOLD = 20  # apps; sites look at no more
 
 
 class AppService(AppCatalogue):
@@ -18,6 +21,23 @@ class AppService(AppCatalogue):
     def __init__(self, folder: Path, database: Database) -> None:
         super().__init__(folder)
         self._database = database
+
+    def asked_of_sites(self) -> list[dict[str, Any]]:
+        """What each runnable app needs of a site: {"name", "modules", "install", "keys"}.
+
+        `modules` are top-level names its ClientApp imports, `install` what to give to pip for them,
+        `keys` those of `[node_config]`. For sites, so no rights are asked for.
+        """
+        runnable = [app for app in self.apps() if app.runnable]
+        return [
+            {
+                "name": app.name,
+                "modules": list(app.needs.modules),
+                "install": list(app.needs.install),
+                "keys": list(app.needs.keys),
+            }
+            for app in runnable[:_MOST_TOLD]
+        ]
 
     def list(self, by: User) -> list[FlowerApp]:
         """All apps by name. Raises SettingsError when the folder cannot be read."""

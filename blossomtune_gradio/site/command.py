@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from .kit import Site, existing_key, fingerprint, public_key, read_site
 from .member import Member
@@ -51,12 +52,15 @@ def check(folder: Path) -> int:
     except Problem as problem:
         echo(f"{FAIL} kit: {problem.sentence} Fix: {problem.fix}\n")
         return FIX_HERE
-    found = looked_at(site, token=True)
-    for one in found:
+    found, answer = looked_at(site, token=True)
+    reports = Reports(site, found)
+    if passed(found, "token"):
+        reports.learn(answer)
+    for one in reports.checks:
         echo(f"{one.line()}\n")
     failed = sum(one.state == FAIL for one in found)
     if passed(found, "tls"):
-        tell(site, found)
+        tell(site, reports)
     if failed:
         echo(f"Not ready: {failed} of {len(found)} checks failed.\n")
         return FIX_HERE
@@ -64,7 +68,8 @@ def check(folder: Path) -> int:
     return STOPPED
 
 
-def looked_at(site: Site, *, token: bool) -> list[Check]:
+def looked_at(site: Site, *, token: bool) -> tuple[list[Check], dict[str, Any]]:
+    """What was found, and what the server answered to our token, if it was asked."""
     way, found = Way(site), look_here(site)
     key_is_good = passed(found, "key")
     try:
@@ -73,31 +78,31 @@ def looked_at(site: Site, *, token: bool) -> list[Check]:
         way.close()
     if token and not key_is_good:
         found.append(Check("token", SKIP, "needs what key looks at."))
-    return found
+    return found, way.welcome
 
 
 def passed(found: list[Check], name: str) -> bool:
     return any(one.name == name and one.state == PASS for one in found)
 
 
-def tell(site: Site, found: list[Check], key: str = "") -> None:
+def tell(site: Site, reports: Reports) -> None:
     """Hand the report in; the key is only named when it can be read."""
-    if not key and passed(found, "key") and site.key.exists():
-        key = existing_key(site)
-    if trouble := Reports(site, found, fingerprint(key) if key else "").send():
+    if passed(reports.checks, "key") and site.key.exists():
+        reports.fingerprint = fingerprint(existing_key(site))
+    if trouble := reports.send():
         echo(f"The admin was not told of this: {trouble}\n")
 
 
 def join(site: Site, *, plain: bool, once: bool) -> int:
     """Check, loudly only what is wrong; then stay in the federation until somebody stops us."""
     say(f"Joining as {site.site}.")
-    found = looked_at(site, token=False)
+    found, _ = looked_at(site, token=False)
     for one in found:
         if one.state not in (PASS, SKIP):
             say(one.line())
     if any(one.stops for one in found):
         if passed(found, "tls"):
-            tell(site, found)
+            tell(site, Reports(site, found))
         return FIX_HERE
     key = public_key(site)
     warm = not plain and sys.platform.startswith(WARM_PLATFORMS)

@@ -100,6 +100,7 @@ class Member:
                         f"The server knows us as {answer['site']}, partition "
                         f"{answer['partition_id']} of {answer['num_partitions']}."
                     )
+                    self._reports.learn_aloud(answer)
                     self._reports.send_aside()
                     return answer
                 reason = "The server has our key, but its SuperLink does not run yet"

@@ -15,6 +15,7 @@ import time
 import urllib.parse
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from . import trust
 from .kit import Site, existing_key
@@ -39,6 +40,7 @@ class Way:
         self._proxy = proxy_for(self._host)
         self._near = address(self._proxy, 80) if self._proxy else (self._host, self._port)
         self._socket: socket.socket | None = None
+        self.welcome: dict[str, Any] = {}  # the server's answer, once it took our token
 
     def steps(self, *, token: bool) -> list[tuple[str, Callable[[], str]]]:
         """The checks in their order; `token` asks the server about token and key, too."""
@@ -194,6 +196,7 @@ class Way:
             answer = ask_whether_welcome(site, existing_key(site) if site.key.exists() else "")
         except Unreachable as error:
             raise Fault(str(error), "try again later.", passing=True) from None
+        self.welcome = answer
         return f"the server knows us as {answer.get('site', site.site)} and takes our token."
 
 

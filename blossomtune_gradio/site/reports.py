@@ -1,8 +1,9 @@
 """What we tell the federation's admin about this site, so that a fault here can be helped with.
 
-The result of the checks, versions, free disk, processors: that much, unless site.toml says
-`report = false`. With `share_log = true` also our last lines of output when a training task failed.
-Names of folders are left out. A report that cannot be handed in stops nothing.
+The result of the checks, versions, free disk, processors, which of the packages that apps use are
+here, and the names of the keys in [node_config]: that much, unless site.toml says `report = false`.
+With `share_log = true` also our last lines of output when a training task failed. Names of folders
+are left out. A report that cannot be handed in stops nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from .kit import Site
-from .preflight import FAIL, Check
+from .needs import App, known_modules, node_keys, told_apps
+from .needs import look as look_at_needs
+from .preflight import FAIL, WARN, Check, look
 from .server import hand_report_in
 from .words import Problem, Unreachable, say
 
@@ -32,10 +35,24 @@ class Reports:
     """Collects what is told, and tells it."""
 
     def __init__(self, site: Site, checks: list[Check], fingerprint: str = "") -> None:
-        self._site, self._checks, self._fingerprint = site, checks, fingerprint
+        self.checks, self.fingerprint = checks, fingerprint
+        self._site, self._apps = site, list[App]()
         self._tail: deque[str] = deque(maxlen=2000)
         self._failed_at = 0.0
         self._sent_at = float("-inf")
+
+    def learn(self, answer: dict[str, Any]) -> Check:
+        """Look whether the apps the server names find what they need here; kept as a check."""
+        self._apps = told_apps(answer)
+        found = look("apps", lambda: look_at_needs(self._site, self._apps))
+        self.checks = [one for one in self.checks if one.name != "apps"] + [found]
+        return found
+
+    def learn_aloud(self, answer: dict[str, Any]) -> None:
+        """The same, told in the terminal where something is missing."""
+        found = self.learn(answer)
+        if found.state == WARN:
+            say(found.line())
 
     def send(self, tail: str = "") -> str:
         """Hand a report in, if the site wants that; returns what went wrong, or ""."""
@@ -68,18 +85,20 @@ class Reports:
 
     def _content(self, tail: str) -> dict[str, Any]:
         return {
-            "fingerprint": self._fingerprint,
-            "good": not any(check.state == FAIL for check in self._checks),
+            "fingerprint": self.fingerprint,
+            "good": not any(check.state == FAIL for check in self.checks),
             "checks": [
                 {
                     "name": check.name,
                     "state": check.state,
                     "sentence": without_paths(self._site, check.sentence)[:600],
                 }
-                for check in self._checks
+                for check in self.checks
             ],
             "versions": versions(),
             "machine": machine(self._site.folder),
+            "modules": known_modules(self._site, self._apps),
+            "node_keys": node_keys(self._site),
             "tail": tail,
         }
 

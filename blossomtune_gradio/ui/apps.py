@@ -97,6 +97,8 @@ def _facts(app: FlowerApp) -> list[list[str]]:
         ("Server", app.components.get("serverapp", "")),
         ("Sites", app.components.get("clientapp", "")),
         ("Needs", ", ".join(app.dependencies)),
+        ("Each site needs", ", ".join(dict.fromkeys(app.needs.modules.values()))),
+        ("In site.toml", ", ".join(app.needs.keys)),
         ("Bundle", f"{app.bundle_size / 1000:,.0f} kB" if app.bundle_size else ""),
         ("Bundle hash", app.bundle_hash),
         ("Git revision", app.revision),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from blossomtune_gradio.application import Application
@@ -25,6 +26,11 @@ def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ..
                 _text("Unpack it where it can stay", _UNPACK),
                 _text("Make it ready; the last line looks whether all is fine", ready),
                 _text("Join, and leave it running", join),
+            ],
+            "needs": [
+                _text(f"What {one['name']} needs", _install(one))
+                for one in app.apps.asked_of_sites()
+                if one["install"]
             ],
             "systemd": [
                 _text("In the kit's folder, as the user who owns it", known["systemd"]),
@@ -52,6 +58,14 @@ def site_readers(app: Application, guard: Guard) -> tuple[Callable[..., Any], ..
         return {"said": f"The federation knows your key from now on: {key.fingerprint}."}
 
     return ways, own_key
+
+
+def _install(needs: Mapping[str, Any]) -> str:
+    """The command to install it, and the lines site.toml lacks."""
+    command = f"venv/bin/pip install {shlex.join(needs['install'])}"
+    keys = [f"#   {key} = …" for key in needs["keys"]]
+    heading = ["# and in site.toml, below [node_config]:"] if keys else []
+    return "\n".join([command, *heading, *keys])
 
 
 def _own_id(app: Application, user: User) -> int:

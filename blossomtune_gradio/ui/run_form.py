@@ -63,6 +63,7 @@ def _asking(app: Application, guard: Guard) -> Readers:
         return {
             "apps": [{"name": one.name, "runnable": one.runnable} for one in apps],
             **_app_json(chosen),
+            "lacks": app.site_lacks.of(chosen, user),
             "partitions": app.options.partitions(),
             "presets": _presets(app, chosen, user),
             "last": _filled(chosen, app.history.newest_of(chosen.name, user)),

@@ -16,7 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.errors import InvalidInput, SettingsError
 from blossomtune_gradio.identity import Role, require
 from blossomtune_gradio.services.runs.book import source_of
 from blossomtune_gradio.services.sites.reports import Report
@@ -53,7 +53,8 @@ def join_router(app: Application, *, by_page: bool) -> APIRouter:
     async def join(request: Request) -> dict[str, Any]:
         asked = await _read(request, JoinRequest)
         if asked.check:
-            return asdict(await run_in_threadpool(app.kits.check, asked.token, asked.public_key))
+            welcome = await run_in_threadpool(app.kits.check, asked.token, asked.public_key)
+            return {**asdict(welcome), "apps": await run_in_threadpool(_apps, app)}
         address = request.client.host if request.client else ""
         came_by = app.entrances.page if by_page else app.entrances.fleet
         answer = await run_in_threadpool(
@@ -64,7 +65,8 @@ def join_router(app: Application, *, by_page: bool) -> APIRouter:
             rest = await run_in_threadpool(app.sites.rest_of_session, answer.node_id)
         if rest is None:  # the SuperLink does not answer: the site asks again
             return {**asdict(answer), "registered": False, "wait_seconds": 0.0}
-        return {**asdict(answer), "wait_seconds": round(rest, 1)}
+        apps = await run_in_threadpool(_apps, app)
+        return {**asdict(answer), "wait_seconds": round(rest, 1), "apps": apps}
 
     @router.post(REPORT_PATH)
     async def report(request: Request) -> dict[str, bool]:
@@ -73,6 +75,14 @@ def join_router(app: Application, *, by_page: bool) -> APIRouter:
         return {"taken": True}
 
     return router
+
+
+def _apps(app: Application) -> list[dict[str, Any]]:
+    """What apps need of a site; a folder of apps that cannot be read keeps no site away."""
+    try:
+        return app.apps.asked_of_sites()
+    except SettingsError:
+        return []
 
 
 async def _read(request: Request, shape: type[_Body]) -> _Body:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
@@ -66,6 +67,10 @@ class Report(_Strict):
     machine: Machine = Machine()
     tail: Annotated[str, StringConstraints(max_length=TAIL_BYTES)] = ""
     """Last lines of output after a failed task; only if the site chose to share them."""
+    modules: Annotated[dict[Word, Word], Field(max_length=400)] | None = None
+    """Module → its version, "" where it is not installed. None: a kit that does not tell."""
+    node_keys: Annotated[list[Word], Field(max_length=400)] | None = None
+    """Names of the keys in `[node_config]`; their values stay at the site."""
 
 
 class SiteReports:
@@ -107,6 +112,17 @@ class SiteReports:
                 raise NotFound("This participant does not exist (any more). Reload the page.")
             require_owner(by, row.user_id, "see the report of this site")
             return session.get(SiteReport, participant_id)
+
+    def told(self, participant_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """The newest report of each of these sites that has one; as in `latest`.
+
+        "modules" and "node_keys" are absent where the kit of the site does not tell them.
+        """
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(SiteReport).where(SiteReport.participant_id.in_(list(participant_ids)))
+            )
+            return {row.participant_id: row.report for row in rows}
 
     def tails(
         self, participant_ids: Iterable[int], since: datetime, until: datetime, by: User
@@ -153,4 +169,15 @@ def _cleaned(report: Report) -> dict[str, Any]:
         "machine": {**report.machine.model_dump(), "gpus": [plain(g) for g in report.machine.gpus]},
         "tail": "\n".join(plain(line) for line in report.tail.split("\n"))[-TAIL_BYTES:],
         "tail_at": now().isoformat() if report.tail else "",
+        **_told_of_apps(report),
     }
+
+
+def _told_of_apps(report: Report) -> dict[str, Any]:
+    """What the site tells of packages and keys; nothing where it does not tell."""
+    told: dict[str, Any] = {}
+    if report.modules is not None:
+        told["modules"] = {plain(name): plain(what) for name, what in report.modules.items()}
+    if report.node_keys is not None:
+        told["node_keys"] = [plain(name) for name in report.node_keys]
+    return told

@@ -46,7 +46,7 @@ const fillRun = (node, run) => {
 };
 
 // Asked once for each approval: they do not change while the page is open.
-const LISTS = { commands: "commands", systemd: "systemd", docker: "docker", own_key: "own-key", plain: "plain" };
+const LISTS = { commands: "commands", needs: "needs", systemd: "systemd", docker: "docker", own_key: "own-key", plain: "plain" };
 let known = ""; // for which approval
 const fetchWays = async (approval) => {
   if (known === approval) return;
@@ -57,6 +57,7 @@ const fetchWays = async (approval) => {
     return;
   }
   for (const [name, list] of Object.entries(LISTS)) each(find(list), answer[name], ({ what }) => what, makeCommand, fillCommand);
+  show(find("needs-fold"), answer.needs.length > 0);
 };
 find("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -139,6 +139,10 @@ const draw = () => {
     node.dataset.tone = finding.tone;
     put(node, finding.text);
   });
+  each(find("lacks"), shown.lacks, (text) => text, () => make("p", "bt-callout"), (node, text) => {
+    node.dataset.tone = "busy";
+    put(node, text);
+  });
   if (!named("partitions").value) named("partitions").value = shown.partitions;
   const keys = shown.site_keys.join(", ");
   put(find("site-keys"), keys ? `The run waits until so many are online; also sets ${keys}.` : "The run waits until so many are online.");

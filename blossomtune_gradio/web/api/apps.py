@@ -8,7 +8,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.apps import FlowerApp
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import AppView, FindingView, Name, NewApp
+from blossomtune_gradio.web.api.models import AppView, FindingView, Name, NeedsView, NewApp
 
 
 def router(app: Application, caller: Caller) -> APIRouter:
@@ -16,23 +16,26 @@ def router(app: Application, caller: Caller) -> APIRouter:
     made = APIRouter(tags=["apps"])
     by = Annotated[User, Depends(caller)]
 
+    def view(found: FlowerApp, user: User) -> AppView:
+        return _view(found, app.site_lacks.of(found, user))
+
     @made.get("/apps", summary="All Flower apps, broken ones included")
     def apps(user: by) -> list[AppView]:
-        return [_view(found) for found in app.apps.list(user)]
+        return [view(found, user) for found in app.apps.list(user)]
 
     @made.get("/apps/{name}", summary="One app with its configuration and findings")
     def one(name: Name, user: by) -> AppView:
         require(user, Role.RESEARCHER, "see the apps")
-        return _view(app.apps.get(name))
+        return view(app.apps.get(name), user)
 
     @made.post("/apps", status_code=201, summary="A new app that works, from the template")
     def create(body: NewApp, user: by) -> AppView:
-        return _view(app.apps.create(body.name, user, body.title))
+        return view(app.apps.create(body.name, user, body.title), user)
 
     return made
 
 
-def _view(found: FlowerApp) -> AppView:
+def _view(found: FlowerApp, lacking: list[str]) -> AppView:
     return AppView(
         name=found.name,
         title=found.title,
@@ -45,4 +48,9 @@ def _view(found: FlowerApp) -> AppView:
         bundle_hash=found.bundle_hash,
         readme=found.readme,
         findings=[FindingView(level=f.level, sentence=f.sentence) for f in found.findings],
+        needs=NeedsView(
+            packages=sorted(set(found.needs.modules.values())),
+            keys=list(found.needs.keys),
+            lacking=lacking,
+        ),
     )

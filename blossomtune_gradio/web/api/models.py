@@ -107,6 +107,12 @@ class RunView(BaseModel):
     ended_at: datetime | None
 
 
+class StartedRun(RunView):
+    """A run that was just queued, and what may go wrong."""
+
+    lacking: list[str] = Field(description="What sites that are online lack for it, in sentences")
+
+
 class RunList(BaseModel):
     runs: list[RunView]
     total: int = Field(description="So many fit")
@@ -158,6 +164,14 @@ class FindingView(BaseModel):
     sentence: str
 
 
+class NeedsView(BaseModel):
+    """What an app asks of each site, as far as its code tells."""
+
+    packages: list[str] = Field(description="To be installed, by name")
+    keys: list[str] = Field(description="Of [node_config], besides those every site is told")
+    lacking: list[str] = Field(description="What sites that are online lack now, in sentences")
+
+
 class AppView(BaseModel):
     """One Flower app."""
 
@@ -172,6 +186,7 @@ class AppView(BaseModel):
     bundle_hash: str
     readme: str = Field(description="Its README as harmless HTML")
     findings: list[FindingView]
+    needs: NeedsView
 
 
 class NewApp(Strict):

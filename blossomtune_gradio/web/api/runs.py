@@ -25,6 +25,7 @@ from blossomtune_gradio.web.api.models import (
     RunList,
     RunSiteView,
     RunView,
+    StartedRun,
     Word,
 )
 
@@ -51,7 +52,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
         return run_view(run, app.runs.why(run, user))
 
     @made.post("/runs", status_code=201, summary="Queue a run")
-    def start(body: NewRun, user: by, key: Key = None) -> RunView:
+    def start(body: NewRun, user: by, key: Key = None) -> StartedRun:
         run = app.runs.start(
             body.app,
             user,
@@ -69,7 +70,8 @@ def router(app: Application, caller: Caller) -> APIRouter:
         )
         if run.app != body.app or (body.name and run.name != " ".join(body.name.split())):
             raise NotPossible(f"This Idempotency-Key made the run {run.name}. Use another key.")
-        return view(run, user)
+        lacking = app.site_lacks.of(app.apps.get(run.app), user)
+        return StartedRun(**view(run, user).model_dump(), lacking=lacking)
 
     @made.get("/runs", summary="Pinned runs first, then the newest")
     def runs(
