@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from blossomtune_gradio.app_variables import app_variables, unset
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.providers import Provider, github
 from blossomtune_gradio.settings import Settings
@@ -79,7 +80,10 @@ def prepare_environment(settings: Settings) -> list[str]:
     without_foreign_options(os.environ)
     os.environ.update(QUIET)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.data_dir.resolve() / "gradio")
-    return left_out()
+    told = left_out()
+    if missing := unset(settings.app_env, os.environ):
+        told.append(f"BLOSSOMTUNE_APP_ENV names what is not set: {', '.join(missing)}.")
+    return told
 
 
 def left_out() -> list[str]:
@@ -125,10 +129,9 @@ def search_path() -> str:
     return os.environ.get("PATH", os.defpath)
 
 
-def hub_variables() -> dict[str, str]:
-    """What Flower apps need to reach the Hugging Face hub the way the operator set it up."""
-    wanted = ("HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "XDG_CACHE_HOME")
-    return {name: os.environ[name] for name in wanted if name in os.environ}
+def app_environment(settings: Settings) -> dict[str, str]:
+    """What Flower apps see of our environment: the way to the hub, and what the operator chose."""
+    return app_variables(settings.app_env, os.environ)
 
 
 def _hugging_face(environ: Mapping[str, str]) -> list[Provider]:

@@ -25,6 +25,7 @@ from blossomtune_gradio.services.audit.refusals import Refusals
 from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.entrances import Entrances
 from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.flower_programs import work_folder
 from blossomtune_gradio.services.notices.mail_templates import Templates
 from blossomtune_gradio.services.notices.mailer import Mailer, postman
 from blossomtune_gradio.services.notices.outbox import Outbox
@@ -44,6 +45,7 @@ from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.history import RunHistory
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.presets import PresetService
+from blossomtune_gradio.services.runs.results import ResultService
 from blossomtune_gradio.services.runs.runner import Runner
 from blossomtune_gradio.services.runs.service import RunService
 from blossomtune_gradio.services.runs.tools import Tools
@@ -68,11 +70,11 @@ class Application:
         self,
         settings: Settings,
         path: str = "/usr/bin:/bin",
-        child_variables: Mapping[str, str] = _NOTHING,
+        app_variables: Mapping[str, str] = _NOTHING,
     ) -> None:
         """Build everything; nothing runs before `open()`.
 
-        `path` is the search path of child programs, `child_variables` what else they inherit.
+        `path` is the search path of child programs, `app_variables` what ServerApps see as well.
 
         Raises:
             SettingsError: the data directory, the database or a certificate cannot be used.
@@ -84,7 +86,8 @@ class Application:
         mended = mend(settings)
         home = settings.data_dir / "flower"
         commands.prepare_home(home)
-        environment = commands.child_environment(home, child_variables, path=path)
+        environment = commands.child_environment(home, path=path)
+        of_apps = commands.child_environment(home, app_variables, path=path)
         self.credentials = ensure_server_credentials(
             settings.data_dir / "certificates", [settings.fleet_name]
         )
@@ -109,12 +112,13 @@ class Application:
         )
         self.outbox.on_new, self.outbox.on_hurry = self.mailer.wake, self.mailer.hurry
         self.metrics = MetricService(self.database)
+        self.results = ResultService(self.database, work_folder(home))
         self.federation = FederationService(
             settings,
             self.options,
             self.logs,
             self.credentials,
-            environment,
+            (environment, of_apps),
             self._wake,
             self.audit,
         )
@@ -137,7 +141,9 @@ class Application:
         self.forgeries = Forgeries(self.database, self._tell)
         self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
         self.runs = RunService(book, self.options, self.apps, self._runner)
-        self.history = RunHistory(self.database, self.logs, settings.data_dir / "runs")
+        self.history = RunHistory(
+            self.database, self.logs, settings.data_dir / "runs", self.results
+        )
         self.presets = PresetService(self.database, self.apps)
         self.participants = ParticipantService(
             self.database, settings, self.options, self.outbox, self._wake
@@ -219,6 +225,7 @@ class Application:
             apps=self.apps,
             federation=self.federation,
             metrics=self.metrics,
+            results=self.results,
             logs=self.logs,
             sites=self.sites,
             box=self.federation.box,

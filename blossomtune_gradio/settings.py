@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from blossomtune_gradio.app_variables import check_app_env
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.providers import Provider, check_people, check_providers, is_loopback
 
@@ -134,6 +135,10 @@ class Settings:
     webhook_networks: str = ""
     """Private networks that webhooks may reach all the same, by commas: `127.0.0.1,10.1.0.0/16`."""
 
+    app_env: frozenset[str] = frozenset()
+    """Variables of the server that Flower apps see, by commas: HTTPS_PROXY,WANDB_*. Every app can
+    read them."""
+
     def __post_init__(self) -> None:
         for name in (
             "data_dir",
@@ -155,6 +160,7 @@ class Settings:
         _require("ready_seconds", self.ready_seconds > 0, "more than 0")
         _require("run_slots", 1 <= self.run_slots <= 64, "between 1 and 64")
         _require("webhook_networks", _are_networks(self.webhook_networks), "networks, by commas")
+        check_app_env(self.app_env)
         _require("session_hours", self.session_hours > 0, "more than 0")
         self._check_sign_in()
         self._check_sites()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -20,6 +22,7 @@ from tests.support import wait_for
 
 APPS = Path(__file__).parent / "apps"
 PATH = os.environ.get("PATH", os.defpath)
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def live_settings(folder: Path, **options: object) -> Settings:
@@ -41,9 +44,12 @@ def live_settings(folder: Path, **options: object) -> Settings:
 class LiveFederation:
     """Use it as a context manager; everything it started is gone afterwards."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str] = NOTHING, **options: object
+    ) -> None:
+        """`variables`: what ServerApps see besides."""
         self.folder = folder
-        self.app = Application(live_settings(folder, **options), PATH)
+        self.app = Application(live_settings(folder, **options), PATH, variables)
         self.at_sites: dict[str, str] = {}
         """Variables that are set at each site which joins from now on."""
         self.sites: dict[str, LocalSite] = {}

@@ -86,6 +86,8 @@ MORE = {
     "post /requests/{request_id}/revoke": "site revoke",
     "post /requests/{request_id}/kit": "request kit",
     "get /runs/{run_id}/sites": "run show",
+    "get /runs/{run_id}/files": "run files",
+    "get /runs/{run_id}/files/{name}": "run files",
     "get /presets": "preset list",
 }
 

@@ -61,6 +61,8 @@ LEAST: dict[tuple[str, str], str] = {
     ("get", "/runs/{run_id}/metrics"): "researcher",
     ("get", "/runs/{run_id}/events"): "researcher",
     ("get", "/runs/{run_id}/sites"): "researcher",
+    ("get", "/runs/{run_id}/files"): "researcher",
+    ("get", "/runs/{run_id}/files/{name}"): "researcher",
     ("get", "/logs"): "researcher",
     ("get", "/logs/{source}"): "researcher",
     ("put", "/runs/{run_id}/watch"): "researcher",

@@ -11,7 +11,7 @@ PACKAGE = "blossomtune_gradio"
 # A room may import what stands on a lower floor, and itself. Rooms of one floor do not mix.
 FLOORS = (
     {
-        *("errors", "settings", "surroundings", "providers"),
+        *("errors", "settings", "app_variables", "surroundings", "providers"),
         *("identity", "names", "plain_text", "__init__"),
     },
     {"store", "flower", "processes", "logs", "mail"},

@@ -48,7 +48,8 @@ def test_the_environment_holds_nothing_that_was_not_asked_for(tmp_path, monkeypa
 
 
 def test_extra_variables_win(tmp_path):
-    assert child_environment(tmp_path, {"NO_PROXY": "*"})["NO_PROXY"] == "*"
+    seen = child_environment(tmp_path, {"NO_PROXY": "*", "HF_HOME": "/hub"})
+    assert (seen["NO_PROXY"], seen["HF_HOME"]) == ("127.0.0.1,localhost,*", "/hub")
 
 
 def test_a_connection_is_what_flower_reads(tmp_path):

@@ -12,6 +12,7 @@ from blossomtune_gradio.services.runs.history import OPEN, RunFilter, RunHistory
 from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.services.runs.presets import PresetService
 from blossomtune_gradio.services.runs.request import differences, from_form, shown_command
+from blossomtune_gradio.services.runs.results import ResultService
 from blossomtune_gradio.store.models import AuditEntry, MetricPoint, Run, RunEvent, RunStatus
 from tests.live import APPS
 from tests.people import ADMIN, person
@@ -22,7 +23,8 @@ EVE = User(provider="hf", sub="2", name="Eve", role=Role.RESEARCHER)
 
 @pytest.fixture
 def history(database, tmp_path):
-    return RunHistory(database, LogStore(tmp_path / "logs"), tmp_path / "runs")
+    results = ResultService(database, tmp_path / "work")
+    return RunHistory(database, LogStore(tmp_path / "logs"), tmp_path / "runs", results)
 
 
 @pytest.fixture

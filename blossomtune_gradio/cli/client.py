@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,19 @@ class Client:
     def change(self, method: str, path: str, body: object = None) -> Any:
         """The same with PUT, PATCH or DELETE."""
         return self._ask(method, path, json=body).json()
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """A file of any size, piece by piece."""
+        import httpx
+
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ServerAnswered(_sentence(answer), answer.status_code)
+                yield from answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise NoServer(f"The file broke off ({type(error).__name__}). Try again.") from error
 
     def bytes(self, path: str) -> bytes:
         """A file that is made by a wish (POST)."""

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from blossomtune_gradio.cli import run_files
 from blossomtune_gradio.cli.client import Client, add_server
 from blossomtune_gradio.cli.output import Commands, facts, show, table
 from blossomtune_gradio.errors import InvalidInput
@@ -20,9 +21,10 @@ _COLUMNS = ("id", "name", "app", "status", "progress", "created_by", "why")
 
 def add_to(commands: Commands) -> None:
     """All verbs of `run`."""
-    group = commands.add_parser("run", help="start, list, show, log, wait, stop, move, mark")
+    group = commands.add_parser("run", help="start, list, show, log, files, wait, stop, mark")
     verbs = group.add_subparsers(required=True, metavar="VERB")
     _add_start(verbs)
+    run_files.add_to(verbs)
     listing = verbs.add_parser("list", help="pinned runs first, then the newest")
     listing.set_defaults(run=_list)
     for name in ("status", "app", "tag", "text"):

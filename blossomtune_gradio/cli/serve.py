@@ -46,7 +46,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         from blossomtune_gradio.web.server import WebServer
 
     ending = _ending()
-    app = Application(settings, config.search_path(), config.hub_variables())
+    app = Application(settings, config.search_path(), config.app_environment(settings))
     app.logs.append("blossomtune", [f"WARNING: {sentence}" for sentence in told])
     try:
         with WebServer(app) as server:
@@ -108,7 +108,12 @@ def _demo(arguments: argparse.Namespace) -> int:
         install_seconds=arguments.install_seconds,
     )
     show = Show(
-        settings, wishes, DemoView(), config.search_path(), config.hub_variables(), _ending()
+        settings,
+        wishes,
+        DemoView(),
+        config.search_path(),
+        config.app_environment(settings),
+        _ending(),
     )
     return show.play()
 

@@ -50,6 +50,8 @@ def child_environment(
     `home` is the program's own folder (see `prepare_home`), `path` the search path of the
     machine, before which our own programs are found. `extra` wins: proxies, HF_HOME, CUDA…
     """
+    others = {name: value for name, value in extra.items() if name.upper() != "NO_PROXY"}
+    exceptions = [value for name, value in extra.items() if name not in others and value]
     return {
         "PATH": f"{home / _LAUNCHERS}:{Path(sys.executable).parent}:{path}",
         "HOME": str(home),
@@ -61,8 +63,8 @@ def child_environment(
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
-        "NO_PROXY": f"{LOOPBACK},localhost",
-        **extra,
+        **others,
+        "NO_PROXY": ",".join((LOOPBACK, "localhost", *exceptions)),  # our own calls stay here
     }
 
 

@@ -1,11 +1,12 @@
 """The process of one ServerApp: Flower's own program, with ears for what sites answer.
 
 Our executor finds this in place of `flwr-serverapp` (`commands.prepare_home`) and runs it by its
-path, so it imports nothing of ours. It adds three things to Flower's program. Each error reply is
+path, so it imports nothing of ours. It adds four things to Flower's program. Each error reply is
 kept by the SuperLink as an event of the run, with the site that was asked. A text that sites or
-apps wrote cannot begin a line as only Flower's logger does. And no text, and no failing request,
-ends the upload of the log. Limit: it uses functions of flwr 1.41 that are not public; where they
-are gone, Flower's program runs without us and says so. Surprise: a reply comes twice, as the
+apps wrote cannot begin a line as only Flower's logger does. No text, and no failing request, ends
+the upload of the log. And each run works in a folder of its own, named by Flower's number. Limit:
+it uses functions of flwr 1.41 that are not public; where they are gone, Flower's program runs
+without us and says so. Surprise: a reply comes twice, as the
 announcement that the SuperLink has checked and as the object the ServerApp reads, which a site may
 have filled in otherwise; so the sender is taken from the announcement.
 """
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from queue import Queue
 from typing import Any, TextIO
 
@@ -235,6 +238,18 @@ class _Patient:
             return None  # refused for good: without this piece the rest comes through
 
 
+def _in_own_folder(run: Callable[..., Any]) -> Callable[..., Any]:
+    """In the place of Flower's function that runs the app: two runs never write the same file."""
+
+    def run_there(*, context: Any, **others: Any) -> Any:
+        folder = Path.cwd() / str(context.run_id)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.chdir(folder)
+        return run(context=context, **others)
+
+    return run_there
+
+
 def prepare() -> None:
     """Put our ears into Flower's modules. ImportError or AttributeError where they do not fit."""
     logger = importlib.import_module("flwr.supercore.logger")
@@ -249,6 +264,7 @@ def prepare() -> None:
     _ = program.mirror_output_to_queue, logger.console_handler, client.PushTaskEvents
     Answers().listen(runtime.HttpGrid, client)
     runtime.start_log_uploader = start_log_uploader
+    runtime.run_ = _in_own_folder(runtime.run_)
     program.mirror_output_to_queue = _mirrored(logger)
 
 

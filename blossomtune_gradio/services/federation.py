@@ -50,14 +50,15 @@ class FederationService:
         options: Options,
         logs: LogStore,
         credentials: ServerCredentials,
-        environment: Mapping[str, str],
+        environments: tuple[Mapping[str, str], Mapping[str, str]],
         on_change: Callable[[], None],
         audit: AuditLog,
     ) -> None:
+        """`environments`: that of Flower's programs, and that of the ServerApps."""
         self._settings, self._options, self._logs = settings, options, logs
         self._audit = audit
         self._on_change = on_change
-        self._programs = FlowerPrograms(settings, credentials, environment)
+        self._programs = FlowerPrograms(settings, credentials, *environments)
         self.home = self._programs.home
         self.box = MessageBox(self._programs.database)
         self._records = settings.data_dir / "processes"

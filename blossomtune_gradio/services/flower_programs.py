@@ -18,13 +18,24 @@ from blossomtune_gradio.settings import Settings
 SUPERLINK, EXECUTOR = "superlink", "executor"
 
 
+def work_folder(home: Path) -> Path:
+    """The folder whose sub-folders are the working folders of runs, by Flower's number."""
+    return home / "work"
+
+
 class FlowerPrograms:
     """What the supervisor is told about both, for a port of the SuperLink."""
 
     def __init__(
-        self, settings: Settings, credentials: ServerCredentials, environment: Mapping[str, str]
+        self,
+        settings: Settings,
+        credentials: ServerCredentials,
+        environment: Mapping[str, str],
+        of_apps: Mapping[str, str],
     ) -> None:
-        self._credentials, self._environment = credentials, environment
+        """`of_apps`: the executor's environment, which ServerApps inherit."""
+        self._credentials, self._environments = credentials, {SUPERLINK: environment}
+        self._environments[EXECUTOR] = of_apps
         self._ready_seconds = settings.ready_seconds
         self.home = settings.data_dir / "flower"
         self.database = self.home / "superlink.db"
@@ -67,7 +78,7 @@ class FlowerPrograms:
         return Program(
             name=name,
             argv=tuple(argv),
-            env=self._environment,
+            env=self._environments[name],
             cwd=self._work_dir(),
             output=self.output(name),
             ports=ports,
@@ -77,7 +88,7 @@ class FlowerPrograms:
         )
 
     def _work_dir(self) -> Path:
-        folder = self.home / "work"  # where ServerApps find themselves
+        folder = work_folder(self.home)  # each ServerApp in one of its own below it
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -46,6 +47,7 @@ def _readers(app: Application, guard: Guard) -> Readers:
             "sites": _sites(app, run, sites, user),
             "stake": stake.of_run(run, sites),
             "points": app.metrics.count(run.id),
+            "files": _files(app, run, user),
             "watched": app.alerts.watches(run.id, user),
             "can_delete": user.role >= Role.ADMIN or run.created_by == user.id,
             "now": right_now(),
@@ -92,6 +94,16 @@ def _sites(
     until = (run.ended_at or now()) + _TAIL_COMES
     tails = app.site_reports.tails(failed, run.created_at, until, user)
     return [site_row(site, tails.get(site.participant_id or 0, "")) for site in sites]
+
+
+def _files(app: Application, run: Run, user: User) -> dict[str, Any]:
+    """What the run left behind; their addresses are made here, as names may be anything."""
+    found = app.results.of(run.id, user)
+    listed = [
+        {"name": f.name, "size": f.size, "href": f"download/run/{run.id}/files/{quote(f.name)}"}
+        for f in found.files
+    ]
+    return {"listed": listed, "left_out": found.left_out}
 
 
 def _defaults(app: Application, name: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _GRADIO = re.compile(
 _FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
 _YEAR_OF_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 _OURS = re.compile(
-    r"/healthz|/api/v1/.*|/download/kit/\d+|/download/run/\d+/log"
+    r"/healthz|/api/v1/.*|/download/kit/\d+|/download/run/\d+/(?:log|files/.+)"
     r"|/download/audit\.(jsonl|csv)|/me"
 )
 # With the method, as Gradio has routes of the same names that must not be reached.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -13,6 +15,7 @@ from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import User
 from blossomtune_gradio.services.audit.export import MEDIA_TYPES, Format, exported
 from blossomtune_gradio.services.audit.trail import AuditFilter
+from blossomtune_gradio.web.api.models import Id
 
 
 def download_router(app: Application, user_of: Callable[[Request], User]) -> APIRouter:
@@ -42,13 +45,30 @@ def download_router(app: Application, user_of: Callable[[Request], User]) -> API
         name = f"blossomtune-audit-{datetime.now(UTC):%Y%m%d-%H%M}.{form}"
         return attachment(exported(entries, form), MEDIA_TYPES[form], name)
 
+    @router.get("/download/run/{run_id}/files/{name:path}")
+    def result(run_id: Id, name: str, request: Request) -> StreamingResponse:
+        return result_file(app, run_id, name, user_of(request))
+
     return router
 
 
-def attachment(pieces: Iterator[str], media_type: str, name: str) -> StreamingResponse:
-    """A streamed file that no cache keeps."""
+def result_file(app: Application, run_id: int, name: str, by: User) -> StreamingResponse:
+    """A file that a run left behind."""
+    size, pieces = app.results.open(run_id, name, by)
+    answer = attachment(pieces, "application/octet-stream", name.rpartition("/")[2])
+    answer.headers["Content-Length"] = str(size)
+    return answer
+
+
+def attachment(
+    pieces: Iterator[str] | Iterator[bytes], media_type: str, name: str
+) -> StreamingResponse:
+    """A streamed file that no cache keeps, and no page shows."""
+    simple = re.sub(r"[^A-Za-z0-9._-]", "_", name)  # for programs that cannot read the exact one
+    exact = "" if simple == name else f"; filename*=UTF-8''{quote(name, safe='')}"
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Disposition": f'attachment; filename="{simple}"{exact}',
+        "Content-Security-Policy": "sandbox",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }

@@ -22,6 +22,7 @@ from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.book import LAST_ID, source_of
 from blossomtune_gradio.services.runs.ledger import SiteLedger
 from blossomtune_gradio.services.runs.request import clean_tags
+from blossomtune_gradio.services.runs.results import ResultService
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Option, Run, RunEvent, RunSite, RunStatus
 
@@ -43,8 +44,11 @@ class RunFilter:
 class RunHistory:
     """All runs there ever were."""
 
-    def __init__(self, database: Database, logs: LogStore, folder: Path) -> None:
+    def __init__(
+        self, database: Database, logs: LogStore, folder: Path, results: ResultService
+    ) -> None:
         self._database, self._logs, self._folder = database, logs, folder
+        self._results = results
 
     def search(
         self, what: RunFilter, by: User, offset: int = 0, limit: int = 25
@@ -129,7 +133,7 @@ class RunHistory:
             return run
 
     def delete(self, run_id: int, by: User) -> str:
-        """Delete a run that has ended, with log, points and timeline; its name.
+        """Delete a run that has ended, with log, points, timeline and files; its name.
 
         Raises:
             NotAllowed: it is somebody else's.
@@ -154,7 +158,9 @@ class RunHistory:
                 target_name=run.name,
                 before={"app": run.app, "status": run.status.value, "cause": run.cause},
             )
+            number = run.flower_run_id
             session.delete(run)
+        self._results.remove(None if number is None else str(number))
         self._logs.remove(source_of(run_id))
         shutil.rmtree(self._folder / str(run_id), ignore_errors=True)
         return run.name

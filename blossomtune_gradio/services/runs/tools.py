@@ -14,6 +14,7 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.metrics import MetricService
+from blossomtune_gradio.services.runs.results import ResultService
 from blossomtune_gradio.services.sites.service import SiteService
 
 
@@ -25,6 +26,7 @@ class Tools:
     apps: AppCatalogue
     federation: FederationService
     metrics: MetricService
+    results: ResultService
     logs: LogStore
     sites: SiteService
     box: MessageBox

@@ -98,6 +98,7 @@ class RunWorker:
             if run.stop_asked_by or self._ending.is_set():
                 return
             self._submission.forget()
+            self._tools.results.remove(str(run.flower_run_id))
             run.flower_run_id, run.stop_reason = None, ""
             run.round, run.round_began_at = 0, None
 

@@ -82,6 +82,21 @@ const drawSites = (one) => {
   show(find("sites-table"), one.sites.length > 0);
   show(find("no-sites"), one.sites.length === 0);
 };
+const drawFiles = (one) => {
+  const { listed, left_out: left } = one.files;
+  each(find("files"), listed, (file) => file.name, () => {
+    const row = make("li");
+    row.append(Object.assign(make("a", "bt-link"), { download: "" }), make("span", "bt-quiet"));
+    return row;
+  }, (row, file) => {
+    put(row.firstChild, file.name);
+    row.firstChild.href = file.href;
+    put(row.lastChild, size(file.size));
+  });
+  put(find("files-left"), left ? `${left} more cannot be listed: links, odd names, or too many.` : "");
+  show(find("files-left"), left > 0);
+  show(find("files-box"), listed.length + left > 0);
+};
 const draw = (one) => {
   put(find("title"), one.name);
   light(find("state"), one.tone, one.status);
@@ -106,6 +121,7 @@ const draw = (one) => {
     put(row.lastChild, text);
   });
   drawSites(one);
+  drawFiles(one);
   each(find("events"), one.events, (event) => event.id, () => {
     const row = make("li");
     row.append(make("time"), make("span"));
@@ -168,7 +184,7 @@ find("halt").addEventListener("click", () => {
 find("pin").addEventListener("click", () => act("mark", { pinned: !run.pinned }));
 find("watching").addEventListener("change", (event) => act("watch", { on: event.target.checked }));
 find("delete").addEventListener("click", () => {
-  askFirst(find("delete"), "Delete it for ever, with log and numbers?", "Delete", async () => {
+  askFirst(find("delete"), "Delete it for ever, with log, numbers and files?", "Delete", async () => {
     const answer = await ask("remove", { id });
     if (!answer || answer.error) return sayAnswer(answer);
     goTo("");

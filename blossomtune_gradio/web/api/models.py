@@ -138,6 +138,21 @@ class RunSiteView(BaseModel):
     last_error: str
 
 
+class FileView(BaseModel):
+    """One file that a run left behind."""
+
+    name: str = Field(description="Path below the run's working folder")
+    size: int = Field(description="Bytes")
+    changed_at: datetime
+
+
+class FileList(BaseModel):
+    """What a run left behind."""
+
+    files: list[FileView]
+    left_out: int = Field(description="Names not given: links, odd names, more than 1000")
+
+
 class MetricView(BaseModel):
     name: str
     site: str = Field(description='Partition, or "" for the whole federation')

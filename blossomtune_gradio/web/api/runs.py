@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotPossible
@@ -15,6 +16,8 @@ from blossomtune_gradio.web.api.logs import After, log_page
 from blossomtune_gradio.web.api.models import (
     Deleted,
     EventView,
+    FileList,
+    FileView,
     Id,
     Limit,
     LogPage,
@@ -28,6 +31,7 @@ from blossomtune_gradio.web.api.models import (
     StartedRun,
     Word,
 )
+from blossomtune_gradio.web.downloads import result_file
 
 Key = Annotated[
     str | None,
@@ -130,6 +134,21 @@ def router(app: Application, caller: Caller) -> APIRouter:
         run = app.runs.get(run_id, user)
         found = app.history.events(run.id, user)
         return [EventView(id=e.id, at=e.at, kind=e.kind, text=e.text) for e in found]
+
+    @made.get("/runs/{run_id}/files", summary="The files its ServerApp left behind")
+    def files(run_id: Id, user: by) -> FileList:
+        found = app.results.of(run_id, user)
+        views = [FileView(name=f.name, size=f.size, changed_at=f.changed_at) for f in found.files]
+        return FileList(files=views, left_out=found.left_out)
+
+    @made.get(
+        "/runs/{run_id}/files/{name:path}",
+        summary="One of them",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/octet-stream": {}}}},
+    )
+    def file(run_id: Id, name: str, user: by) -> StreamingResponse:
+        return result_file(app, run_id, name, user)
 
     return made
 
