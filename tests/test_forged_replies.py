@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -10,20 +12,26 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.app import Message
+from flwr.common.constant import TIMESTAMP_HEADER
 from flwr.common.serde import message_to_proto
 from flwr.proto.fleet_pb2 import PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.date import now
+from flwr.supercore.primitives.asymmetric import sign_message
 from sqlalchemy import select
 
-from blossomtune_gradio.flower.replies import Forged, read
+from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.flower.replies import PUSH_PATH, Forged, read
 from blossomtune_gradio.services.review.query import SITES, Query
 from blossomtune_gradio.services.sites.announcements import MOST_TIMES, Announcements
 from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, RunStatus
+from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from tests.fleet_door import Desk, Server
 from tests.fleet_site import FleetSite, refusal
 from tests.live import LiveFederation
 from tests.people import ADMIN, approved
-from tests.support import wait_for
+from tests.support import free_port, wait_for
 
 ME, NORTH, SUPERLINK = 7, 8, 1
 NAME = "a" * 64
@@ -156,6 +164,50 @@ def test_forgeries_are_told_without_flooding_anything(database):
     clock[0] += 24 * 3600
     forgeries.tell(b"cA==", "it is forged")
     assert (len(told), entries()) == (3, 2)
+
+
+def test_only_who_signed_a_forgery_is_blamed_for_it(tmp_path):
+    """Nobody is behind the gateway: a forgery does not get that far."""
+    credentials, heard = ensure_server_credentials(tmp_path / "certificates", []), []
+    gateway = FleetGateway(
+        lambda: f"https://127.0.0.1:{free_port()}",
+        credentials.ca_cert,
+        on_forgery=lambda key, what: heard.append((key, what)),
+    )
+    forged = request(src_node_id=NORTH)
+    context = ssl.create_default_context(cafile=str(credentials.ca_cert))
+    with Server(fleet_app(gateway, Desk()), credentials) as front:
+        door, ca = front.address, credentials.ca_cert
+        with FleetSite(door, ca, ec.generate_private_key(ec.SECP384R1())) as mallory:
+            with pytest.raises(httpx.HTTPStatusError) as error:
+                mallory.client.PushMessages(forged)
+            assert refusal(error.value)[0] == 400
+            mine = base64.b64encode(mallory.pem.encode())
+            signed = sign(mallory)
+        with FleetSite(door, ca, ec.generate_private_key(ec.SECP384R1())) as victim:
+            theirs = base64.b64encode(victim.pem.encode())
+        assert heard == [(mine, "the reply says that it comes from another site")]
+        with httpx.Client(verify=context, trust_env=False) as client:
+            for headers in (
+                [("flwr-public-key", theirs.decode())],
+                [("flwr-public-key", theirs.decode()), *signed],
+                [("flwr-public-key", theirs.decode()), *signed[1:]],
+            ):
+                answer = client.post(
+                    f"https://{door}{PUSH_PATH}",
+                    headers=headers,
+                    content=forged.SerializeToString(),
+                )
+                assert answer.status_code in (400, 401)
+    assert len(heard) == 1
+
+
+def sign(site: FleetSite) -> list[tuple[str, str]]:
+    """The headers of a signed request, the key first."""
+    moment = now().isoformat()
+    signature = base64.b64encode(sign_message(site.key, moment.encode())).decode()
+    key = base64.b64encode(site.pem.encode()).decode()
+    return [("flwr-public-key", key), (TIMESTAMP_HEADER, moment), ("flwr-signature", signature)]
 
 
 # -- the real thing ------------------------------------------------------------------------------

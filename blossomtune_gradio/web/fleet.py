@@ -248,8 +248,13 @@ class FleetGateway:
 
     async def _refuse_forgery(self, scope: Scope, send: _Once, what: str) -> None:
         """No honest SuperNode meets this. Whoever did not sign it is blamed for nothing."""
-        if self._on_forgery is not None and self._signatures.signer(scope["headers"]):
-            await run_in_threadpool(self._on_forgery, _key(scope), what)
+        key = _key(scope)
+        if (
+            self._on_forgery is not None
+            and key
+            and self._signatures.signer(scope["headers"]) == key
+        ):
+            await run_in_threadpool(self._on_forgery, key, what)
         await refuse(scope, send.raw, 400, f"This reply is not passed on: {what}.")
 
     async def _whole(self, receive: Receive) -> bytes:
