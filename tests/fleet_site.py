@@ -109,9 +109,10 @@ class FleetSite:
 
     def announced(self, reply: Message) -> PushMessagesRequest:
         """The request that announces it, to be sent as it is or spoiled."""
+        head = remove_content_from_message(reply) if reply.has_content() else reply
         return PushMessagesRequest(
             node=self.node,
-            messages_list=[message_to_proto(remove_content_from_message(reply))],
+            messages_list=[message_to_proto(head)],
             message_object_trees=[get_object_tree(reply)],
             clientapp_runtime_list=[0.1],
         )
