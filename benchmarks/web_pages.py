@@ -33,6 +33,7 @@ class Started:
     url: str
     pid: int
     seconds: float  # from the start of the process to the first 200
+    fleet_port: int  # of the listener for sites, where there is one
 
 
 def bare(port: int, _folder: Path) -> list[str]:
@@ -54,25 +55,25 @@ PAGES = {"bare": bare, "ours": ours}
 def started(name: str) -> Iterator[Started]:
     """The page `bare` or `ours`, ended afterwards."""
     with TemporaryDirectory() as folder:
-        port = _free_port()
+        port, fleet_port = _free_port(), _free_port()
         began = time.monotonic()
         child = subprocess.Popen(
             PAGES[name](port, Path(folder)),
             stdout=subprocess.DEVNULL,
-            env=_environment(),
+            env=_environment(fleet_port),
             start_new_session=True,
         )
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_for_200(url, child, began)
-            yield Started(url, child.pid, time.monotonic() - began)
+            yield Started(url, child.pid, time.monotonic() - began, fleet_port)
         finally:
             child.terminate()
             child.wait(30)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "BLOSSOMTUNE_FLEET_PORT": "0"}
+def _environment(fleet_port: int) -> dict[str, str]:
+    return {**os.environ, "BLOSSOMTUNE_FLEET_PORT": str(fleet_port)}
 
 
 def _wait_for_200(url: str, child: subprocess.Popen[bytes], began: float) -> None:

@@ -8,13 +8,14 @@ what must hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from datetime import datetime
 from typing import Any
 
 import gradio as gr
 from gradio.components import State
+from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 
 
@@ -30,9 +31,12 @@ class LightSession(SessionState):
         self.STATE_TTL_WHEN_CLOSED = 3600
 
     def __setitem__(self, key: int, value: Any) -> None:
-        if isinstance(self.blocks_config.blocks.get(key), State):
-            super().__setitem__(key, value)
-        self.blocks_config.blocks[key] = value
+        block = self.blocks_config.blocks.get(key)
+        if isinstance(block, State):
+            self._state_ttl[key] = (block.time_to_live, datetime.now())
+            self.state_data[key] = value
+        else:
+            self.blocks_config.blocks[key] = value
 
     def _update_config(self, key: int) -> None:
         """Nobody reads it."""
@@ -72,7 +76,12 @@ class LightSessions(StateHolder):
             waiting.pop(session_id, None)  # answers nobody has fetched, nor will
 
 
-def keep_light_sessions(blocks: gr.Blocks, capacity: int) -> None:
-    """Have mounted pages keep light sessions, at most `capacity`."""
-    blocks.state_session_capacity = capacity
-    blocks.state_holder = blocks.app.state_holder = LightSessions(blocks, capacity)
+def keep_light_sessions(routes: Iterable[object], capacity: int) -> None:
+    """Have the pages mounted among `routes` keep light sessions, at most `capacity`."""
+    apps = [app for route in routes if isinstance(app := getattr(route, "app", None), App)]
+    if not apps:
+        raise RuntimeError("No Gradio pages are mounted here.")
+    for app in apps:
+        blocks = app.get_blocks()
+        blocks.state_session_capacity = capacity
+        blocks.state_holder = app.state_holder = LightSessions(blocks, capacity)

@@ -197,7 +197,7 @@ def with_pages(application: Application, api: FastAPI) -> ASGIApp:
             ssr_mode=False,
             **mount_options(),
         )
-    keep_light_sessions(pages, SESSIONS)
+    keep_light_sessions(api.routes, SESSIONS)
     return app
 
 
