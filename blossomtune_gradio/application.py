@@ -99,7 +99,7 @@ class Application:
         self.later = Later(self.database, self._tell)
         self.refusals = Refusals(self.later, self._tell)
         self.apps = AppService(settings.flower_apps_dir, self.database)
-        self.accounts = AccountService(self.database, settings, self._tell)
+        self.accounts = AccountService(self.database, settings, self._tell, self.later)
         self.options = Options(self.database, settings)
         self.mailer = Mailer(self.database, post, self._tell)
         self.outbox = Outbox(
@@ -146,11 +146,16 @@ class Application:
         )
         self.presets = PresetService(self.database, self.apps)
         self.participants = ParticipantService(
-            self.database, settings, self.options, self.outbox, self._wake
+            self.database,
+            settings,
+            self.options,
+            self.outbox,
+            self._wake,
+            refusals=self.refusals,
         )
         self.decisions = Decisions(self.participants)
         self.directory = Directory(self.database, self.options, self.sites)
-        self.tokens = TokenService(self.database)
+        self.tokens = TokenService(self.database, self.accounts.role_of, self.later)
         self.limits = Limits()
         self.kits = KitService(
             self.database,

@@ -58,6 +58,12 @@ class DatabaseBusy(BlossomError):
     status = 503
 
 
+class DatabaseFull(BlossomError):
+    """The database has no room, or may not be written; what is there can be read."""
+
+    status = 507
+
+
 class ProcessFailed(BlossomError):
     """A child program did not start, did not become ready, or would not end."""
 

@@ -41,6 +41,8 @@ class User:
 
 STRANGER = User(provider="nobody", sub="", name="", role=Role.ANYONE)
 LOCAL_ADMIN = User(provider="local", sub="admin", name="local admin", role=Role.ADMIN)
+OPERATOR = User(provider="local", sub="command line", name="command line", role=Role.ADMIN)
+"""Whoever may write the data directory itself."""
 SYSTEM = User(provider="system", sub="blossomtune", name="BlossomTune", role=Role.ADMIN)
 
 

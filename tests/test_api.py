@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -13,8 +16,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+from sqlalchemy import make_url
 
 from blossomtune_gradio.application import Application
+from blossomtune_gradio.services.audit.trail import AuditFilter
 from blossomtune_gradio.store.models import ApiToken, now
 from blossomtune_gradio.web.server import WebServer
 from tests.live import PATH, live_settings
@@ -45,6 +50,7 @@ LEAST: dict[tuple[str, str], str] = {
     ("put", "/requests/{request_id}/note"): "admin",
     ("get", "/accounts"): "admin",
     ("put", "/accounts"): "admin",
+    ("post", "/accounts/sign-out"): "admin",
     ("get", "/partitions"): "participant",
     ("put", "/partitions"): "admin",
     ("get", "/apps"): "researcher",
@@ -201,6 +207,9 @@ def test_a_token_ends_when_it_is_revoked_or_its_time_is_up(served, admin):
         }
         listed = {row["id"]: row for row in admin.get("/tokens").json()}
         assert listed[token["id"]]["state"] == "good"
+        assert listed[token["id"]]["acts_as"] == "researcher"
+        served.app.later.flush()
+        listed = {row["id"]: row for row in admin.get("/tokens").json()}
         assert listed[token["id"]]["last_used_at"]
         assert token["token"] not in json.dumps(list(listed.values()))
         assert admin.delete(f"/tokens/{token['id']}").json()["state"] == "revoked"
@@ -405,3 +414,38 @@ def attacks(served: Served, cases: st.SearchStrategy, headers: dict[str, str]) -
 
     attack()
     return tried
+
+
+# -- nobody waits, nothing is lost ---------------------------------------------------------
+
+
+def test_every_route_for_looking_answers_while_nothing_can_be_written(served):
+    """Another program holds the lock: whatever wanted to write would wait and be told."""
+    file = make_url(served.app.settings.database).database
+    fresh = served.app.tokens.create(ADMIN, "fresh", "admin")[1]  # its first use is noted
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with served.client(fresh) as client:
+            for verb, path in LEAST:
+                if verb != "get":
+                    continue
+                with client.stream("GET", re.sub(r"\{\w+\}", "1", path)) as answer:
+                    if answer.status_code >= 500:  # without a SuperLink some are 503
+                        assert "locked" not in answer.read().decode(), path
+                        assert answer.status_code != 500, path
+
+
+def test_wrong_tokens_and_kits_are_in_the_trail_without_their_secrets(served, admin):
+    secret = "bt_not-a-token-of-ours"
+    with served.client(secret) as client:
+        assert client.get("/me").status_code == 401
+        told = client.post("/join", json={"token": secret, "public_key": "x"})
+        assert told.status_code >= 400
+    served.app.refusals.close()
+    served.app.later.flush()
+    for action in ("token.refused", "kit.refused"):
+        found = served.app.audit.entries(ADMIN, AuditFilter(action=action)).entries
+        assert found, action
+        assert found[0].after["count"] >= 1
+        assert found[0].address == "127.0.0.1"
+        assert secret not in str(found[0].after)

@@ -43,6 +43,7 @@ FUNCTIONS: dict[str, Role] = {  # Gradio callbacks, by the name of the Python fu
     "on_partitions": ADMINS,
     "on_change_role": ADMINS,
     "on_try_again": ADMINS,
+    "on_send_again": ADMINS,
     "on_create": ADMINS,
     "on_revoke": ADMINS,
 }

@@ -9,7 +9,7 @@ from blossomtune_gradio.cli.output import Commands, show, table
 
 
 def add_to(commands: Commands) -> None:
-    """`role list|grant|take`."""
+    """`role list|grant|take|sign-out`."""
     group = commands.add_parser("role", help="list accounts; grant or take researcher")
     verbs = group.add_subparsers(required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="everybody who signed in")
@@ -19,9 +19,11 @@ def add_to(commands: Commands) -> None:
     grant.set_defaults(run=_change, researcher=True)
     take = verbs.add_parser("take", help="take back what was granted")
     take.set_defaults(run=_change, researcher=False)
-    for command in (grant, take):
+    out = verbs.add_parser("sign-out", help="end all sessions of an account")
+    out.set_defaults(run=_sign_out)
+    for command in (grant, take, out):
         command.add_argument("id", help="of the account, like hf:1234")
-    for command in (listing, grant, take):
+    for command in (listing, grant, take, out):
         add_server(command)
 
 
@@ -30,6 +32,13 @@ def _list(arguments: argparse.Namespace) -> int:
         rows = server.get("/accounts", text=arguments.text)
     columns = ("id", "name", "role", "because", "last_seen")
     show(arguments, rows, table(rows, *columns, nothing="Nobody signed in yet."))
+    return 0
+
+
+def _sign_out(arguments: argparse.Namespace) -> int:
+    with Client(arguments) as server:
+        done = server.change("POST", "/accounts/sign-out", {"id": arguments.id})
+    show(arguments, done, [f"{done['sessions']} sessions of {arguments.id} are ended."])
     return 0
 
 

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from blossomtune_gradio.cli.local import add_data_dir, add_json, settings_of
 from blossomtune_gradio.cli.output import Commands, show, table
-from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.identity import OPERATOR
 
 if TYPE_CHECKING:
     from blossomtune_gradio.services.people.tokens import TokenService
     from blossomtune_gradio.store.models import ApiToken
-
-_OPERATOR = User(provider="local", sub="command line", name="command line", role=Role.ADMIN)
 
 
 def add_to(commands: Commands) -> None:
@@ -60,7 +58,7 @@ def _tokens(arguments: argparse.Namespace) -> Iterator[TokenService]:
 
 def _create(arguments: argparse.Namespace) -> int:
     with _tokens(arguments) as tokens:
-        token, secret = tokens.create(_OPERATOR, arguments.name, arguments.role, arguments.days)
+        token, secret = tokens.create(OPERATOR, arguments.name, arguments.role, arguments.days)
     lines = [secret, f"Token {token.id} ({token.role}) is good until {token.expires_at:%F %R} UTC."]
     show(arguments, {**_facts(token), "token": secret}, lines)
     return 0
@@ -68,7 +66,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     with _tokens(arguments) as tokens:
-        rows = [_facts(token) for token in tokens.list(_OPERATOR)]
+        rows = [_facts(token) for token in tokens.list(OPERATOR)]
     columns = ("id", "name", "role", "state", "created_by", "expires_at", "last_used_at")
     show(arguments, rows, table(rows, *columns, nothing="No token yet."))
     return 0
@@ -76,7 +74,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _revoke(arguments: argparse.Namespace) -> int:
     with _tokens(arguments) as tokens:
-        token = tokens.revoke(arguments.id, _OPERATOR)
+        token = tokens.revoke(arguments.id, OPERATOR)
     show(arguments, _facts(token), [f"Token {token.id} ({token.name}) is revoked."])
     return 0
 

@@ -21,10 +21,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import DatabaseBusy, SettingsError
+from blossomtune_gradio.errors import DatabaseBusy, DatabaseFull, SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WATCH_FOREIGN_KEYS = "foreign_keys = ON"
+_NO_ROOM = ("disk is full", "readonly database", "disk I/O error", "unable to open database")
 _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",  # a power cut takes nothing back, or the audit trail's head were ahead
@@ -63,8 +64,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for looking only; nothing is committed. Raises DatabaseBusy."""
-        with _told_when_locked(), Session(self._engine, expire_on_commit=False) as session:
+        """A session for looking only: on SQLite a write in it is refused. Raises DatabaseBusy."""
+        with _told(), Session(self._engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -73,10 +74,11 @@ class Database:
 
         Raises:
             DatabaseBusy: another program holds the lock for longer than ten seconds.
+            DatabaseFull: the disk has no room, or nothing may be written there.
         """
         # Threads queue here: SQLite's own wait is a game of chance with an error after 10 s.
         with (
-            _told_when_locked(),
+            _told(),
             self._turn,
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
@@ -122,16 +124,22 @@ def _check_foreign_keys(connection: Connection) -> None:
 
 
 @contextmanager
-def _told_when_locked() -> Iterator[None]:
+def _told() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if "locked" not in str(error.orig):
-            raise
-        raise DatabaseBusy(
-            "The database is locked by another program (a backup, a second server, a network "
-            "disk). Nothing was changed; end that program, then try again."
-        ) from error
+        why = str(error.orig)
+        if "locked" in why:
+            raise DatabaseBusy(
+                "The database is locked by another program (a backup, a second server, a network "
+                "disk). Nothing was changed; end that program, then try again."
+            ) from error
+        if any(words in why for words in _NO_ROOM):
+            raise DatabaseFull(
+                f"The server cannot write its database ({why}): nothing was changed. Tell the "
+                "operator to make room on its disk, or to correct the rights; then try again."
+            ) from error
+        raise
 
 
 def _looking_only(url: str) -> str:
@@ -151,5 +159,6 @@ def _use_own_transactions(engine: Engine, pragmas: Sequence[str]) -> None:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        connection.exec_driver_sql(options.get("begin", "BEGIN"))
+        begin = connection.get_execution_options().get("begin", "BEGIN")
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if begin == 'BEGIN' else 'OFF'}")
+        connection.exec_driver_sql(begin)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
@@ -16,8 +16,8 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import InvalidInput, SettingsError
-from blossomtune_gradio.identity import Role, require
+from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
+from blossomtune_gradio.identity import STRANGER, Role, require
 from blossomtune_gradio.services.runs.book import source_of
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.web.fleet import JOIN_PATH, REPORT_PATH
@@ -57,9 +57,14 @@ def join_router(app: Application, *, by_page: bool) -> APIRouter:
             return {**asdict(welcome), "apps": await run_in_threadpool(_apps, app)}
         address = request.client.host if request.client else ""
         came_by = app.entrances.page if by_page else app.entrances.fleet
-        answer = await run_in_threadpool(
-            app.kits.join, asked.token, asked.public_key, asked.proof, address, came_by
-        )
+        try:
+            answer = await run_in_threadpool(
+                app.kits.join, asked.token, asked.public_key, asked.proof, address, came_by
+            )
+        except BlossomError as error:
+            by = replace(STRANGER, address=address)
+            app.refusals.note("kit.refused", by, str(error), "kit:join")
+            raise
         rest = None
         if answer.node_id is not None:
             rest = await run_in_threadpool(app.sites.rest_of_session, answer.node_id)

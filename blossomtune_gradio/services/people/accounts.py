@@ -18,7 +18,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import NotFound, NotPossible
-from blossomtune_gradio.identity import STRANGER, Role, User, require
+from blossomtune_gradio.identity import LOCAL_ADMIN, OPERATOR, STRANGER, SYSTEM, Role, User, require
 from blossomtune_gradio.names import shown
 from blossomtune_gradio.providers import ORGANISATION
 from blossomtune_gradio.services.addresses import shown_name
@@ -26,6 +26,7 @@ from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.people.pins import Person, matching, pins_of, subject_of, tie
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.later import Later
 from blossomtune_gradio.store.models import Account, SignIn, now
 
 _SEEN_EVERY = timedelta(minutes=5)  # "last seen" needs no write for each request
@@ -51,10 +52,18 @@ class AccountService:
     """Sessions, accounts and roles."""
 
     def __init__(
-        self, database: Database, settings: Settings, tell: Callable[[str], None] = lambda _: None
+        self,
+        database: Database,
+        settings: Settings,
+        tell: Callable[[str], None] = lambda _: None,
+        later: Later | None = None,
     ) -> None:
-        """`tell` hears, for the operator, which name stands for whom from now on."""
+        """`tell` hears, for the operator, which name stands for whom from now on.
+
+        `later` writes down when somebody was seen last.
+        """
         self._database, self._settings, self._tell = database, settings, tell
+        self._later = later
 
     # -- sessions --------------------------------------------------------------------------
 
@@ -100,9 +109,17 @@ class AccountService:
                 return stranger
             user = self._user(session, account, address)
         if now() - account.last_seen > _SEEN_EVERY:
-            with self._database.write() as session:
-                session.get_one(Account, account.id).last_seen = now()
+            self._note_seen(account.id)
         return user
+
+    def role_of(self, session: Session, user_id: str) -> Role:
+        """The role of a user at this moment; nobody has one who never signed in here."""
+        if user_id in (SYSTEM.id, OPERATOR.id):
+            return Role.ADMIN
+        if user_id == LOCAL_ADMIN.id and self._settings.is_local:
+            return Role.ADMIN
+        account = session.get(Account, user_id)
+        return self._known(account, pins_of(session)).role if account else Role.ANYONE
 
     def sign_out(self, session_id: str) -> None:
         """End one session."""
@@ -116,6 +133,36 @@ class AccountService:
             session.execute(delete(SignIn).where(SignIn.account_id == user.id))
             target = f"account:{user.id}"
             record(session, user, "account.sign_out_everywhere", target, target_name=user.name)
+
+    def end_sessions(self, account_id: str, by: User) -> int:
+        """End every session of somebody else's account, on all devices; how many there were.
+
+        Raises:
+            NotFound: nobody with this id ever signed in.
+        """
+        require(by, Role.ADMIN, "end sessions of others")
+        with self._database.write() as session:
+            account = _account(session, account_id)
+            ended = session.execute(delete(SignIn).where(SignIn.account_id == account.id))
+            count = int(ended.rowcount)  # type: ignore[attr-defined]
+            record(
+                session,
+                by,
+                "account.end_sessions",
+                _target(account),
+                target_name=account.username,
+                after={"sessions": count},
+            )
+        return count
+
+    def _note_seen(self, account_id: str) -> None:
+        moment = now()
+
+        def work(session: Session) -> None:
+            session.get_one(Account, account_id).last_seen = moment
+
+        if self._later:
+            self._later.put(("seen", account_id), work)
 
     # -- roles -----------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from blossomtune_gradio.services.addresses import (
     checked_text,
     shown_name,
 )
+from blossomtune_gradio.services.audit.refusals import Refusals
 from blossomtune_gradio.services.notices.outbox import USED, Outbox
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.people.codes import Codes, not_valid
@@ -55,10 +56,12 @@ class ParticipantService:
         outbox: Outbox,
         on_change: Callable[[], None],
         limits: Limits | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        """`refusals` counts codes that do not fit."""
         self._database, self._settings, self._options = database, settings, options
         self._outbox, self._on_change = outbox, on_change
-        self._codes = Codes(outbox, limits)
+        self._codes, self._refusals = Codes(outbox, limits), refusals
 
     def request_access(
         self,
@@ -128,6 +131,9 @@ class ParticipantService:
                 self._outbox.put_to_admins(session, "waiting", **_introduction(row))
                 note(session, user, "confirm", row)
         if row is None or not good:
+            if self._refusals:
+                target = f"participant:{row.id if row else 'none'}"
+                self._refusals.note("participant.code_refused", user, "a wrong code", target)
             raise not_valid(row)
         return row
 

@@ -24,3 +24,4 @@ class ApiToken(Base):
     expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]  # to the minute
     revoked_at: Mapped[datetime | None]
+    acts_as = ""  # the role it has at this moment, as its maker has it; filled in by the service

@@ -48,7 +48,10 @@ def _change(app: Application, event: gr.EventData, user: User) -> str:
         case "take":
             name = app.accounts.take_researcher(account_id, user).username
             return f"{name} is no longer researcher by your grant."
-    raise InvalidInput("This is neither grant nor take. Reload the page.")
+        case "sign_out":
+            count = app.accounts.end_sessions(account_id, user)
+            return f"{count} session{'' if count == 1 else 's'} of {account_id} ended."
+    raise InvalidInput("This is no change of a role. Reload the page.")
 
 
 def _row(known: KnownAccount, labels: dict[str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome, said
 from blossomtune_gradio.ui.rows import iso, right_now
 
-_TONES = {"good": "good", "expired": "off", "revoked": "off"}
+_TONES = {"good": "good", "expired": "off", "revoked": "off", "ended": "off"}
 _MOST = 50  # newest tokens that are shown
 
 
@@ -57,12 +57,17 @@ def _days(event: gr.EventData) -> float:
     return float(str(days))
 
 
+def _role(token: ApiToken) -> str:
+    """Its role, and what is left of it when its maker has less by now."""
+    return token.role if token.acts_as == token.role else f"{token.role}, acts as {token.acts_as}"
+
+
 def _row(token: ApiToken, moment: datetime) -> dict[str, Any]:
     state = state_of(token, moment)
     return {
         "id": token.id,
         "name": token.name,
-        "role": token.role,
+        "role": _role(token),
         "state": state,
         "tone": _TONES[state],
         "by": token.created_name or token.created_by,

@@ -9,15 +9,16 @@ const create = () => {
   cells[4].className = "bt-actions";
   return row;
 };
-const button = (person) => {
-  const word = person.can === "grant" ? "Make researcher" : "Take researcher";
+const WORDS = { grant: "Make researcher", take: "Take researcher", sign_out: "Sign out" };
+const button = (person, what) => {
+  const word = WORDS[what];
   const made = make("button", "bt-button bt-small", word);
   made.type = "button";
-  made.dataset.what = person.can;
+  made.dataset.what = what;
   made.setAttribute("aria-label", `${word}: ${person.username}`);
   made.addEventListener("click", () => {
     made.disabled = true;
-    trigger("change_role", { id: person.id, what: person.can });
+    trigger("change_role", { id: person.id, what });
   });
   return made;
 };
@@ -31,7 +32,7 @@ const fill = (row, person) => {
   put(seen, ago(person.last_seen, now));
   if (action.dataset.can === person.can) return;
   action.dataset.can = person.can;
-  action.replaceChildren(...(person.can ? [button(person)] : []));
+  action.replaceChildren(...(person.can ? [button(person, person.can)] : []), button(person, "sign_out"));
 };
 const turn = poll(async () => {
   const answer = await ask("accounts", { text: find("text").value.trim() });

@@ -43,6 +43,7 @@ _WHY = {
     409: "Not possible at this moment",
     413: "The body is too big",
     422: "The request cannot be used",
+    507: "The server cannot write its database",
     502: "Flower answered something unexpected",
     503: "Flower does not answer",
 }
@@ -72,7 +73,7 @@ def rest_api(app: Application) -> ASGIApp:
         dependencies=[Depends(bearer)],
     )
     answer_all_with_problems(api)
-    caller = Caller(app.tokens)
+    caller = Caller(app.tokens, app.refusals)
     for group in ROUTERS:
         api.include_router(group.router(app, caller))
     _add_document(api, caller)

@@ -8,7 +8,14 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.people.accounts import KnownAccount
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import AccountView, Partitions, RoleChange, Word
+from blossomtune_gradio.web.api.models import (
+    AccountView,
+    Partitions,
+    RoleChange,
+    SignedOut,
+    SignOut,
+    Word,
+)
 
 
 def router(app: Application, caller: Caller) -> APIRouter:
@@ -25,6 +32,10 @@ def router(app: Application, caller: Caller) -> APIRouter:
         if body.researcher:
             return _view(app.accounts.grant_researcher(body.id, user))
         return _view(app.accounts.take_researcher(body.id, user))
+
+    @made.post("/accounts/sign-out", summary="End all sessions of an account")
+    def sign_out(body: SignOut, user: by) -> SignedOut:
+        return SignedOut(sessions=app.accounts.end_sessions(body.id, user))
 
     @made.get("/partitions", summary="Number of data partitions")
     def partitions(user: by) -> Partitions:

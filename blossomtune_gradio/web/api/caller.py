@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import Request
 from fastapi.security import HTTPBearer
 
-from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.identity import STRANGER, Role, User, require
+from blossomtune_gradio.services.audit.refusals import Refusals
 from blossomtune_gradio.services.people.tokens import TokenNotValid, TokenService
 
 bearer = HTTPBearer(
@@ -16,8 +19,8 @@ bearer = HTTPBearer(
 class Caller:
     """Reads the Authorization header and nothing else."""
 
-    def __init__(self, tokens: TokenService) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: TokenService, refusals: Refusals) -> None:
+        self._tokens, self._refusals = tokens, refusals
 
     def __call__(self, request: Request) -> User:
         """The user a request acts as; their rights are checked by the services."""
@@ -26,8 +29,13 @@ class Caller:
             raise TokenNotValid(
                 "Send a token: `Authorization: Bearer …`. Make one with `blossomtune token create`."
             )
-        client = request.client
-        return self._tokens.user(secret.strip(), client.host if client else "")
+        address = request.client.host if request.client else ""
+        try:
+            return self._tokens.user(secret.strip(), address)
+        except TokenNotValid as error:
+            by = replace(STRANGER, address=address)
+            self._refusals.note("token.refused", by, error.reason, "token:none")
+            raise
 
     def researcher(self, request: Request) -> User:
         """The user, for what participants do not see on the page either."""

@@ -273,6 +273,15 @@ class RoleChange(Strict):
     researcher: bool = Field(description="Grant it, or take back what was granted")
 
 
+class SignOut(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "hf:1"}]})
+    id: str = Field(min_length=1, max_length=300, description="provider:subject")
+
+
+class SignedOut(BaseModel):
+    sessions: int = Field(description="That were ended")
+
+
 class ProcessView(BaseModel):
     name: str
     state: str
@@ -344,7 +353,8 @@ class TokenView(BaseModel):
     id: int
     name: str
     role: str
-    state: Literal["good", "expired", "revoked"]
+    acts_as: str = Field("", description="The role at this moment: never more than its maker has")
+    state: Literal["good", "expired", "revoked", "ended"]
     created_by: str
     created_at: datetime
     expires_at: datetime

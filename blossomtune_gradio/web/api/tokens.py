@@ -40,6 +40,7 @@ def _facts(token: ApiToken) -> dict[str, Any]:
         "id": token.id,
         "name": token.name,
         "role": token.role,
+        "acts_as": token.acts_as or token.role,
         "state": state_of(token, now()),
         "created_by": token.created_name or token.created_by,
         "created_at": token.created_at,
