@@ -88,7 +88,7 @@ def test_a_killed_servers_app_is_not_explained_by_its_sites():
 
 def test_different_words_are_never_put_into_other_sites_mouths():
     other = "<class 'ValueError'>:<'bad row'>"
-    verdict = ended(COMPLETED, (11, KEY), (12, other), (13, KEY))
+    verdict = ended(COMPLETED, (13, KEY), (12, other), (11, KEY))
     assert verdict.code == "all replies failed"
     assert "KeyError: 'age' (at Alder and Cedar)" in verdict.cause
     assert "ValueError: bad row (at Birch)" in verdict.cause

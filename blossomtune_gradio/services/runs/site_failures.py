@@ -63,4 +63,4 @@ def site_failures(
 
 
 def _all_of(sites: dict[str, Who]) -> Who:
-    return together(list(sites)) if len(sites) > 1 else next(iter(sites.values()))
+    return together(sorted(sites)) if len(sites) > 1 else next(iter(sites.values()))
