@@ -13,11 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 from flwr.common.config import parse_config_args
+from starlette.responses import Response
 
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.flower.site_keys import parse_public_key
-from blossomtune_gradio.site.kit import Site
+from blossomtune_gradio.site.kit import Site, read_site
 from blossomtune_gradio.site.node_values import node_config
+from blossomtune_gradio.site.server import ask_whether_welcome
+from blossomtune_gradio.site.words import Unreachable
 from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server, lay_out_kit
 from tests.flower_stack import APPS, FlowerStack
@@ -344,3 +347,13 @@ def test_a_crashed_supernode_is_started_until_flower_lets_it_in(tmp_path, stack,
     site.waits_for("Flower still counts the last session as online")
     site.waits_for("SuperNode ID", 180, times=2)
     assert stack.status(desk.node_id) == "online"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 422, 502])
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_the_page_of_a_proxy_is_no_refusal(credentials, tmp_path, status, kind):
+    page = Response('{"detail": "Not Found"}', status, media_type=kind)
+    with Server(page, credentials) as server:
+        site = read_site(lay_out_kit(tmp_path / "kit", credentials, server.address))
+        with pytest.raises(Unreachable, match=f"answered {status} .* not in our server's words"):
+            ask_whether_welcome(site, "")

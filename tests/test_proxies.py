@@ -69,7 +69,7 @@ def behind(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind
 def test_sites_join_and_train_through_it_and_the_fleet_port_is_not_used(behind):
     federation = behind.federation
     run = federation.ended(federation.start("message_app", num_server_rounds=1, size=1_000_000))
-    assert (run.status, run.cause) == (RunStatus.COMPLETED, ""), run.sentence
+    assert (run.status, run.cause) == (RunStatus.COMPLETED, ""), federation.why(run)
     for name in ("North", "South"):
         kit = federation.folder / "sites" / name
         site = tomllib.loads((kit / "site.toml").read_text())

@@ -81,10 +81,19 @@ def opener(site: Site) -> urllib.request.OpenerDirector:
 
 
 def problem_detail(error: urllib.error.HTTPError) -> str:
+    """What our server says of it.
+
+    Raises Unreachable when the words are not ours: the page of a proxy, whatever its status, is no
+    refusal, and must not make a site give up for good.
+    """
     try:
-        return str(json.load(error)["detail"])
+        if error.headers.get_content_type() == "application/problem+json":
+            return str(json.load(error)["detail"])
     except (ValueError, KeyError, TypeError, OSError):
-        return f"The server answered {error.code} {error.reason}."
+        pass
+    raise Unreachable(
+        f"{error.url} answered {error.code} {error.reason}, and not in our server's words"
+    )
 
 
 def refused(status: int, detail: str) -> NoReturn:
