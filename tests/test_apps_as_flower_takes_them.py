@@ -226,7 +226,7 @@ def test_an_installed_app_in_src_is_taken_and_one_that_is_not_is_told_what_to_do
     assert flower_says([folder], str(folder / "src")) == [""]
     app = check(folder)
     assert app.runnable, app.findings
-    assert {one.level for one in app.findings} == {"note"}
+    assert [one.level for one in app.findings] == ["note"]
     assert "each site needs it" in app.findings[0].sentence
     assert app.needs.modules["lungs"] == "lungs"
 

@@ -3,6 +3,7 @@
 import re
 import sys
 
+import httpx
 import pytest
 
 from blossomtune_gradio.application import Application
@@ -16,6 +17,7 @@ from blossomtune_gradio.site import needs
 from blossomtune_gradio.site.kit import Site
 from blossomtune_gradio.site.preflight import PASS, WARN
 from blossomtune_gradio.site.reports import Reports
+from blossomtune_gradio.web.server import WebServer
 from tests.people import ADMIN, approved, person
 from tests.test_kits import token_of
 
@@ -127,6 +129,18 @@ def test_what_a_site_tells_is_bounded_and_harmless(app, three):
     ):
         with pytest.raises(ValueError, match="validation error"):
             Report.model_validate(GOOD | wrong)
+
+
+def test_the_form_and_rest_say_what_sites_lack(app, three):
+    tell(app, three[0][1], modules={"torch": "", "numpy": "2"}, node_keys=KEYS)
+    app.site_lacks = SiteLacks(Watched((three[0][0].id, "Klinik 1", "online")), app.site_reports)
+    name = next(one["name"] for one in app.apps.asked_of_sites() if "torch" in one["modules"])
+    with WebServer(app) as server, httpx.Client(base_url=server.url, trust_env=False) as client:
+        head = {"Authorization": f"Bearer {app.tokens.create(ADMIN, 'rita', 'researcher')[1]}"}
+        seen = client.get(f"/api/v1/apps/{name}", headers=head).json()["needs"]
+        run = client.post("/api/v1/runs", json={"app": name}, headers=head).json()
+    assert "torch" in seen["packages"]
+    assert seen["lacking"] == run["lacking"] == ["Klinik 1 lacks torch."]
 
 
 # ------------------------------------------------------------------ at the site

@@ -174,7 +174,7 @@ def component_findings(code: AppCode, components: Mapping[str, str]) -> list[Fin
                 findings.append(Finding("note", _from_a_package(reference)))
         except InvalidInput as error:
             findings.append(Finding("error", f"{name} = {reference!r}: {error}"))
-    return findings
+    return list(dict.fromkeys(findings))  # both may come from the same package
 
 
 def guess_api(code: AppCode, components: Mapping[str, str]) -> Api:
