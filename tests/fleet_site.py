@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -90,8 +91,7 @@ class FleetSite:
         message, tree = message_from_proto(answer.messages_list[0]), answer.message_object_trees[0]
         run, contents = message.metadata.run_id, {}
         for part in iterate_object_tree(tree):
-            asked = PullObjectRequest(node=self.node, run_id=run, object_id=part.object_id)
-            contents[part.object_id] = self.client.PullObject(asked).object_content
+            contents[part.object_id] = self._piece(run, part.object_id)
         self.client.ConfirmMessageReceived(
             ConfirmMessageReceivedRequest(
                 node=self.node, run_id=run, message_object_id=tree.object_id
@@ -99,6 +99,15 @@ class FleetSite:
         )
         message.content = inflate_object_from_contents(tree.object_id, contents).content
         return message
+
+    def _piece(self, run: int, name: str) -> bytes:
+        """A part of a question, which the ServerApp may still be sending."""
+        asked = PullObjectRequest(node=self.node, run_id=run, object_id=name)
+        deadline = time.monotonic() + 30
+        while not (answer := self.client.PullObject(asked)).object_available:
+            assert time.monotonic() < deadline, f"{name} never came"
+            time.sleep(0.1)
+        return answer.object_content
 
     def reply(self, question: Message, **metrics: float) -> Message:
         """A good reply that gives the weights back as they came."""
