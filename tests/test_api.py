@@ -449,3 +449,35 @@ def test_wrong_tokens_and_kits_are_in_the_trail_without_their_secrets(served, ad
         assert found[0].after["count"] >= 1
         assert found[0].address == "127.0.0.1"
         assert secret not in str(found[0].after)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/runs/99999999999999999999999999999"),
+        ("delete", "/runs/99999999999999999999999999999"),
+        ("get", "/runs/99999999999999999999999999999/metrics"),
+        ("post", "/sites/99999999999999999999999999999/kit"),
+        ("delete", "/presets/99999999999999999999999999999"),
+        ("get", "/audit?before=99999999999999999999999999999"),
+        ("get", "/runs?limit=99999999999999999999999999999"),
+    ],
+)
+def test_a_number_beyond_all_tables_is_no_fault_of_ours(admin, method, path):
+    answer = admin.request(method.upper(), path)
+    assert answer.status_code in (200, 404, 405, 422), answer.text
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "\\udc80\\ud800"])
+def test_half_characters_in_a_body_are_no_fault_of_ours(admin, text):
+    """As a client sends them that makes JSON of any string."""
+    bodies = {
+        "/runs": f'{{"app": "fault_app", "config": {{"server": "{text}", "{text}": 1}}}}',
+        "/requests": f'{{"site": "{text}", "email": "{text}", "name": "{text}"}}',
+        "/tokens": f'{{"name": "{text}", "role": "participant", "days": 1}}',
+        "/webhooks": f'{{"url": "https://example.org/{text}", "kinds": ["{text}"]}}',
+    }
+    for path, body in bodies.items():
+        answer = admin.post(path, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code < 500, (path, answer.text)
+        answer.json()

@@ -66,7 +66,7 @@ def query(message: Message, context: Context) -> Message:
 """
 # what the app does: (how the run ends, its code, words of the card, words that must not be on it)
 ENDS: dict[str, tuple[RunStatus, str, str, str]] = {
-    "good": (COMPLETED, "", "", "!"),
+    "good": (COMPLETED, "told nothing", "told of no round", "!"),
     "nothing": (COMPLETED, "nothing done", "no site was asked for anything", "!"),
     "site-key": (FAILED, "site-config", "Add dataset-path under [node_config] of site.toml", "!"),
     "index": (FAILED, "missing-dependency", 'pip install "scikit-lurn>=1.5"', "correct the app"),

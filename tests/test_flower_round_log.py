@@ -1,5 +1,6 @@
 """Lines of real runs become rounds and points; other lines become nothing."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blossomtune_gradio.flower.points import LONGEST_NAME, MOST_ROUND
 from blossomtune_gradio.flower.round_log import (
     Finished,
+    NotUnderstood,
     Point,
     Replies,
     RoundParser,
@@ -130,8 +133,10 @@ def test_lists_are_numbered_and_what_is_no_number_is_left_out():
     ]
 
 
-def test_a_long_list_is_no_metric():
-    assert said(f"└──> MetricRecord: {{'weights': {[0.5] * 33}}}") == []
+def test_a_list_of_many_values_is_a_metric_of_many_parts():
+    found = said(f"└──> MetricRecord: {{'per-class': {[n / 100 for n in range(100)]}}}")
+    assert [event.name for event in found] == [f"server/per-class[{n}]" for n in range(100)]
+    assert isinstance(said(f"└──> MetricRecord: {{'w': {[0.5] * 1001}}}")[0], NotUnderstood)
 
 
 def test_no_result_is_no_point():
@@ -170,20 +175,54 @@ def test_a_history_that_is_cut_off_does_not_swallow_the_next_run():
         ('{"round": 2, "loss": NaN, "note": "x"}', [Point(2, "server/loss", math.nan)]),
         ('{"phase": "train", "loss": 0.5}', [Point(7, "train/loss", 0.5)]),
         ('{"phase": "odd", "loss": 0.5}', [Point(7, "server/loss", 0.5)]),
-        ('{"round": -1, "loss": 0.5}', []),
-        ('{"round": true, "loss": 0.5}', []),
-        ('{"round": "2", "loss": 0.5}', []),
-        ('{"round": 2, "loss": 0.5', []),
-        ("[1, 2]", []),
-        ("loss=0.5", []),
-        ("[" * 90_000, []),
+        (
+            '{"site": 17283746152637481920, "loss": 1}',
+            [Point(7, "site/loss", 1.0, "17283746152637481920")],
+        ),
         ('{"loss": 1' + "0" * 400 + "}", [Point(7, "server/loss", math.inf)]),
+        (
+            '{"\\ud800": 1, "a\\nb": 2}',
+            [Point(7, r"server/\ud800", 1.0), Point(7, r"server/a\nb", 2.0)],
+        ),
     ],
 )
-def test_an_apps_own_line_gives_its_points_or_does_no_harm(line, points):
+def test_an_apps_own_line_gives_its_points(line, points):
     parser = RoundParser()
     parser.feed("INFO :      [ROUND 7/9]")
     assert repr(parser.feed(f"@@BLOSSOM {line}")) == repr(points)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"round": -1, "loss": 0.5}', "a round is a whole number from 0"),
+        ('{"round": 99999999999999999999999, "x": 1}', "a round is a whole number from 0"),
+        ('{"round": true, "loss": 0.5}', "its round is no whole number"),
+        ('{"round": "2", "loss": 0.5}', "its round is no whole number"),
+        ('{"site": [2], "loss": 0.5}', "its site is no name or number"),
+        ('{"round": 2, "loss": 0.5', "no JSON object"),
+        ('{"round": 1' + "0" * 5000 + "}", "no JSON object"),
+        ("[1, 2]", "no JSON object"),
+        ("loss=0.5", "no JSON object"),
+        ("[" * 90_000, "no JSON object"),
+        ('{"x": [' + "1, " * 1000 + "1]}", "at most 1000 values"),
+        ('{"pad": "' + "x" * 100_000 + '"}', "at most 100000 characters"),
+    ],
+)
+def test_an_apps_line_that_is_not_understood_is_told_with_the_reason(line, why):
+    (found,) = read(f"@@BLOSSOM {line}")
+    assert isinstance(found, NotUnderstood)
+    assert why in found.why
+
+
+def test_names_are_kept_in_full_and_two_that_are_too_long_stay_two():
+    names = [f"scanner-vendor-a/{'x' * 120}/{last}" for last in ("dice", "iou", "hausdorff")]
+    long = ["y" * 5000 + last for last in ("dice", "iou", "\ud800")]
+    record = dict.fromkeys(names + long, 0.5)
+    found = [event.name for event in read(f"@@BLOSSOM {json.dumps(record)}")]
+    assert found[:3] == [f"server/{name}" for name in names]
+    assert len(set(found)) == 6
+    assert max(map(len, found)) == LONGEST_NAME
 
 
 @pytest.mark.parametrize(
@@ -223,6 +262,15 @@ LINES = st.one_of(
     st.tuples(PIECES, st.integers(0, 200)).map(lambda cut: cut[0][: cut[1]]),
     st.text().map("INFO :      └──> MetricRecord: {}".format),
     st.text().map("@@BLOSSOM {}".format),
+    st.dictionaries(
+        st.sampled_from(["round", "site", "phase", "\ud800", "a\x00b"]) | st.text(),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        )
+        | st.sampled_from([10**23, -(10**400), 10**4000]),
+        max_size=4,
+    ).map(lambda said: "@@BLOSSOM " + json.dumps(said)),
 )
 
 
@@ -232,7 +280,8 @@ def test_no_text_makes_it_raise(lines):
         if isinstance(event, Point):
             assert event.round >= 0
             assert isinstance(event.value, float)
-            assert len(event.name) <= 80
+            assert event.round <= MOST_ROUND
+            assert len(event.name) <= LONGEST_NAME
 
 
 @given(
@@ -248,8 +297,6 @@ def test_every_metric_record_flower_can_print_is_read_back(record):
 
 
 def test_what_is_too_long_for_a_metric_is_skipped():
-    pad = "x" * 100_000
-    assert read(f'@@BLOSSOM {{"loss": 1, "pad": "{pad}"}}') == []
     assert said("└──> MetricRecord: {'a': " + "[" * 90_000) == []
     endless = ["History (metrics, distributed, fit):", "{", *["'a': [(1, 0.5)],"] * 5000, "}"]
     assert said(*endless) == []

@@ -1,5 +1,7 @@
 """The Runs page in a real browser: form, queue, waiting card, history, one run, links."""
 
+import shutil
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
@@ -43,6 +45,28 @@ def choose(page: Page, app: str) -> None:
 
 def names(federation) -> list[str]:
     return [run.name for run in federation.app.runs.list(ADMIN)]
+
+
+def test_a_setting_of_several_lines_keeps_its_breaks(page, federation):
+    folder = federation.app.settings.flower_apps_dir / "lines_app"
+    shutil.copytree(federation.app.apps.get("message_app").path, folder)
+    project = folder / "pyproject.toml"
+    text = project.read_text().replace("message-app", "lines-app")
+    project.write_text(text + '\nprompt = """\nDear {name},\n\n  tell me.\n"""\n')
+    page.reload()
+    page.locator("#run-app option[value='lines_app']").wait_for(state="attached")
+    page.locator("#run-app").select_option("lines_app")
+    area = page.locator("textarea#config-prompt")
+    expect(area).to_have_value("Dear {name},\n\n  tell me.\n", timeout=20 * SECOND)
+    area.press("End")
+    area.press_sequentially("!")
+    expect(page.locator("#run-changed")).to_have_text("1 changed")
+    page.locator("summary", has_text="The command").click()
+    expect(page.locator("#run-command")).to_contain_text(r"\n\n  tell me.\n!", timeout=20 * SECOND)
+    area.press("Backspace")
+    expect(page.locator("#run-changed")).to_have_text("all as the app has it")
+    expect(page.locator("#run-command")).not_to_contain_text("tell me", timeout=20 * SECOND)
+    shutil.rmtree(folder)
 
 
 def test_a_wrong_value_is_told_at_its_field_and_nothing_starts_or_is_lost(page, federation):

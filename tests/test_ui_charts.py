@@ -78,3 +78,17 @@ def test_beside_a_loss_nobody_draws_a_train_loss_but_alone_it_is_drawn() -> None
 def test_a_site_is_called_by_its_name() -> None:
     values = [value("site/loss", 1, 0.1, site="0"), value("site/loss", 1, 0.2, site="1")]
     assert list(colours(values, {"0": "North"})) == ["North", "site 1"]
+
+
+def test_many_values_of_one_metric_are_no_forest_of_lines_and_one_column() -> None:
+    parts = [value(f"server/accuracy[{n}]", 1, n / 100) for n in range(100)]
+    few = [value(f"server/loss[{n}]", 1, n / 10) for n in range(3)]
+    assert chart(parts, "accuracy")["value"].empty
+    assert len(chart(few, "loss")["value"]) == 3
+    table = numbers([*parts, *few])
+    assert table["columns"] == [
+        "round",
+        "server/accuracy[…]",
+        *(f"server/loss[{n}]" for n in range(3)),
+    ]
+    assert table["rows"] == [["1", "0 … 0.99", "0", "0.1", "0.2"]]

@@ -24,12 +24,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from blossomtune_gradio.flower.own_lines import MARK, own_points
-from blossomtune_gradio.flower.points import Point, points_of
+from blossomtune_gradio.flower.points import NotUnderstood, Point, Told, points_of
 from blossomtune_gradio.flower.python_text import python_value
 
 __all__ = [
     "Event",
     "Finished",
+    "NotUnderstood",
     "Point",
     "Replies",
     "RoundParser",
@@ -80,9 +81,10 @@ class Finished:
     """The last round is over. Points of the older API's summary still follow."""
 
 
-Event: TypeAlias = RoundStarted | Sampled | Replies | Point | Waiting | Finished
+Event: TypeAlias = RoundStarted | Sampled | Replies | Point | Waiting | Finished | NotUnderstood
 
 _LONGEST = 100_000  # characters; longer lines carry no metrics
+_PEEKED = 200  # characters of such a line that are looked at
 _MOST_LINES = 5000  # of one printed dict
 _PHASE = {"train": "train", "fit": "train", "evaluate": "evaluate"}
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -123,7 +125,8 @@ class RoundParser:
     def feed(self, line: str) -> list[Event]:
         """The events in one whole line, in the order they happened; mostly none."""
         if len(line) > _LONGEST:
-            return []
+            longer = NotUnderstood(f"a line has at most {_LONGEST} characters")
+            return [longer] if _ANSI.sub("", line[:_PEEKED]).startswith(MARK) else []
         text = _ANSI.sub("", line)
         if text.startswith(MARK):
             return list(own_points(text.removeprefix(MARK), self.round))
@@ -151,7 +154,7 @@ class RoundParser:
             return [Finished()]
         return []
 
-    def _metrics(self, text: str) -> Iterable[Point]:
+    def _metrics(self, text: str) -> Iterable[Told]:
         if found := _AGGREGATED.fullmatch(text):
             return points_of(self._phase, self.round, python_value(found[1]))
         if found := _INITIAL.fullmatch(text):
@@ -166,7 +169,7 @@ class RoundParser:
                     return _with_loss(number, loss, metrics)
         return []
 
-    def _summary(self, text: str) -> Iterable[Point]:
+    def _summary(self, text: str) -> Iterable[Told]:
         """`History (…):` and the lines below it, as the older API ends its log."""
         if found := _HISTORY.fullmatch(text):
             kind, where, phase = found.groups()
@@ -183,7 +186,7 @@ class RoundParser:
             return self._series(side, text)
         return []
 
-    def _series(self, side: str, text: str) -> Iterable[Point]:
+    def _series(self, side: str, text: str) -> Iterable[Told]:
         """A dict of lists of (round, value) that may be printed over several lines."""
         self._open.append(text)
         whole = "\n".join(self._open) if text.endswith("}") else ""
@@ -203,6 +206,6 @@ class RoundParser:
         ]
 
 
-def _with_loss(number: int, loss: object, metrics: object) -> list[Point]:
+def _with_loss(number: int, loss: object, metrics: object) -> list[Told]:
     others = metrics if isinstance(metrics, dict) else {}
     return list(points_of("server", number, {**others, "loss": loss}))

@@ -17,11 +17,13 @@ from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Insert, create_engine, event, inspect, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import DatabaseBusy, DatabaseFull, SettingsError
+from blossomtune_gradio.store.models.base import Base
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WATCH_FOREIGN_KEYS = "foreign_keys = ON"
@@ -112,6 +114,16 @@ class Database:
                 _check_foreign_keys(connection)
         if engine is not self._writing:
             engine.dispose()
+
+
+def upsert(session: Session, table: type[Base], *changed: str) -> Insert:
+    """An insert that gives a row which is there already the new values of `changed`."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=list(inspect(table).primary_key),
+        set_={name: statement.excluded[name] for name in changed},
+    )
 
 
 def _check_foreign_keys(connection: Connection) -> None:

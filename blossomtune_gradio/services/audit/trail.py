@@ -33,6 +33,7 @@ from blossomtune_gradio.services.audit.chain import (
 from blossomtune_gradio.services.audit.filter import AuditFilter
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AuditEntry, now
+from blossomtune_gradio.store.models.base import kept
 
 __all__ = ["AuditFilter", "AuditLog", "AuditPage", "Verdict", "fingerprint", "record"]
 
@@ -62,14 +63,14 @@ def record(
     entry = AuditEntry(
         id=number,
         at=now(),
-        actor=by.id,
-        actor_name=by.name,
-        address=by.address,
+        actor=kept(by.id),
+        actor_name=kept(by.name),
+        address=kept(by.address),
         action=action,
-        target=target,
-        target_name=target_name,
-        before=dict(before),
-        after=dict(after),
+        target=kept(target),
+        target_name=kept(target_name),
+        before=kept(before),
+        after=kept(after),
         previous=previous,
     )
     entry.hash = fingerprint(entry)

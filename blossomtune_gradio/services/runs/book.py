@@ -112,6 +112,11 @@ class RunBook:
             self._alerts.run_ended(session, run)
         self.tell(f"{run.name} is {verdict.status}{': ' + verdict.cause if verdict.cause else ''}")
 
+    def event(self, run_id: int, kind: str, sentence: str) -> None:
+        """An entry on the timeline, of something that changes nothing else."""
+        with self.database.write() as session:
+            timeline.note(session, run_id, kind, sentence)
+
     def waits(self, run_id: int, sentence: str) -> None:
         """The run has begun to wait for sites."""
         with self.change(run_id) as (session, run):

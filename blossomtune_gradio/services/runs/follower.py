@@ -19,6 +19,7 @@ from blossomtune_gradio.flower.diagnosis import SERVER_KILLED
 from blossomtune_gradio.flower.facts import RunFact
 from blossomtune_gradio.flower.round_log import (
     Event,
+    NotUnderstood,
     Point,
     Replies,
     RoundParser,
@@ -31,7 +32,7 @@ from blossomtune_gradio.services.runs.book import RunBook, source_of, wish_of
 from blossomtune_gradio.services.runs.log import RunLog
 from blossomtune_gradio.services.runs.metrics import FAILURES, REPLIES, MetricService
 from blossomtune_gradio.services.runs.tally import Tally
-from blossomtune_gradio.services.runs.verdict import Verdict, judged, unknown_run
+from blossomtune_gradio.services.runs.verdict import Verdict, judged, unknown_run, with_silence
 from blossomtune_gradio.services.runs.watch import RunWatcher
 from blossomtune_gradio.store.models import Run, now
 
@@ -79,7 +80,8 @@ class RunFollower:
                 run = self._book.get(self.run_id)
                 if self._watcher.goes_on(run):
                     return None
-                return self._judge(run, fact)
+                verdict = self._judge(run, fact)
+                return with_silence(verdict) if verdict and not self._tally.told else verdict
             self._ending.wait(_PAUSE)
         return None
 
@@ -88,6 +90,8 @@ class RunFollower:
         deadline = time.monotonic() + _TOLD_WITHIN
         self._tally.errors, self._tally.sites = self._watcher.errors(), self._watcher.rows()
         reads, who = self._reads(), self._watcher.who
+        if (lines := self._tally.not_understood) > 1:
+            self._book.event(self.run_id, "metrics", f"{lines} metric lines were not understood.")
         while True:
             incidents = self._book.incidents(run)
             verdict = judged(fact, self._tally, wish_of(run), who, run.min_sites, incidents, reads)
@@ -159,6 +163,8 @@ class RunFollower:
         if isinstance(event, RoundStarted):
             self._book.running(self.run_id)  # Flower is only asked now and then; the log knows
             self._note_round(event.round, event.total)
+        elif isinstance(event, NotUnderstood) and self._tally.not_understood == 1:
+            self._book.event(self.run_id, "metrics", f"A metric line was left out: {event.why}.")
         elif isinstance(event, Point) and not self._parser.round and not event.site:
             self._note_round(event.round, None)  # an app that prints points but no rounds
 

@@ -15,10 +15,11 @@ from sqlalchemy import Select, String, cast, func, literal, select
 
 from blossomtune_gradio.flower.round_log import Point
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.store.database import Database
+from blossomtune_gradio.store.database import Database, upsert
 from blossomtune_gradio.store.models import MetricPoint, Participant, ParticipantStatus, Run
 
 SERVER_ACCURACY, SERVER_LOSS = "server/accuracy", "server/loss"
+_BATCH = 5000  # points
 REPLIES, FAILURES = "train/replies", "train/failures"
 
 
@@ -39,19 +40,23 @@ class MetricService:
         self._database = database
 
     def record(self, run_id: int, points: Iterable[Point]) -> None:
-        """Keep the points of a run; a point that is there already gets the newer value."""
-        with self._database.write() as session:
-            for point in points:
-                value = point.value if math.isfinite(point.value) else None
-                session.merge(
-                    MetricPoint(
-                        run_id=run_id,
-                        name=point.name,
-                        site=point.site,
-                        round=point.round,
-                        value=value,
-                    )
-                )
+        """Keep the points of a run; a point that is there already gets the newer value.
+
+        Some thousand in a transaction, so that others can write in between.
+        """
+        rows = [
+            {
+                "run_id": run_id,
+                "name": point.name,
+                "site": point.site,
+                "round": point.round,
+                "value": point.value if math.isfinite(point.value) else None,
+            }
+            for point in points
+        ]
+        for begin in range(0, len(rows), _BATCH):
+            with self._database.write() as session:
+                session.execute(upsert(session, MetricPoint, "value"), rows[begin : begin + _BATCH])
 
     def values(self, run_id: int, by: User) -> list[Value]:
         """Points of a run, by name, site and round; of sites, a participant sees their own."""

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 from blossomtune_gradio.flower.messages import ErrorReply
-from blossomtune_gradio.flower.round_log import Event, Point, Replies
+from blossomtune_gradio.flower.round_log import Event, NotUnderstood, Point, Replies, RoundStarted
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.store.models import RunSite
 
@@ -26,6 +26,8 @@ class Tally:
         self.nan_lines: list[str] = []
         self.errors: Sequence[ErrorReply] = ()  # what sites answered, from Flower's own records
         self.sites: Sequence[RunSite] = ()  # what each was asked and answered, likewise
+        self.told = False  # of a round, or a number
+        self.not_understood = 0  # lines that were to hold metrics
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def hear(self, line: str) -> None:
@@ -35,6 +37,7 @@ class Tally:
 
     def add(self, event: Event) -> None:
         """Count replies, remember the values of each metric."""
+        self.told = self.told or isinstance(event, RoundStarted | Replies | Point)
         if isinstance(event, Replies):
             self.replies[event.phase] += event.results
             self.failures[event.phase] += event.failures
@@ -44,6 +47,8 @@ class Tally:
             self.values[event.name].append(event.value)
             if math.isnan(event.value) and len(self.nan_lines) < _KEPT_NAN_LINES and self.lines:
                 self.nan_lines.append(self.lines[-1])
+        elif isinstance(event, NotUnderstood):
+            self.not_understood += 1
 
     @property
     def asked(self) -> bool:

@@ -14,7 +14,7 @@ _ROUNDS = 20  # the newest ones tell how long a round takes
 
 def note(session: Session, run_id: int, kind: str, text: str, **data: object) -> RunEvent:
     """Add an entry. Kinds: queued, moved, submitted, running, waiting, enough, quorum, round,
-    site, stop, end, changed."""
+    metrics, site, stop, end, changed."""
     event = RunEvent(run_id=run_id, kind=kind, text=text, data=data)
     session.add(event)
     return event

@@ -41,6 +41,7 @@ class Cause(StrEnum):
     NOT_A_NUMBER = "not a number"
     NOTHING_CHANGED = "nothing changed"
     NOTHING_DONE = "nothing done"  # completed, and no site was asked or answered
+    SILENT = "told nothing"  # completed, and its log has no round and no number
     FEWER_SITES = "fewer sites than asked"
     EXECUTOR = "executor ended"  # a program of ours ended below the run
     SUPERLINK = "superlink ended"
@@ -176,6 +177,19 @@ def refused(reason: object, output: tuple[str, ...] = ()) -> Verdict:
         cause.code if cause else Cause.REFUSED,
         output[-_SHOWN:] or (str(reason),),
         cause.advice if cause else "Correct what the sentence names, then run it again.",
+    )
+
+
+def with_silence(verdict: Verdict) -> Verdict:
+    """A completed run that told of no round and no number says at least that."""
+    if verdict.status is not RunStatus.COMPLETED or verdict.cause:
+        return verdict
+    return Verdict(
+        RunStatus.COMPLETED,
+        "Its log told of no round and of no number.",
+        Cause.SILENT,
+        advice="The strategies of Flower tell by themselves; an app with a loop of its own prints "
+        "lines that begin with @@BLOSSOM (see docs/apps.md).",
     )
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, event, text
+from sqlalchemy import ForeignKey, Index, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from blossomtune_gradio.store.models.base import Base, moved, now
+from blossomtune_gradio.store.models.base import Base, Large, moved, now
 
 
 class ParticipantStatus(StrEnum):
@@ -153,8 +153,8 @@ class NodeKey(Base):
     retired_at: Mapped[datetime | None]
     seen_at: Mapped[datetime | None]  # last sign of life, written down once a minute
     lost_at: Mapped[datetime | None]  # told that it is gone; empty again once it is back
-    bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)  # from the site
-    bytes_sent: Mapped[int] = mapped_column(BigInteger, default=0)  # to the site
+    bytes_received: Mapped[int] = mapped_column(Large, default=0)  # from the site
+    bytes_sent: Mapped[int] = mapped_column(Large, default=0)  # to the site
     requests: Mapped[int] = mapped_column(default=0)
     rounds: Mapped[int] = mapped_column(default=0)  # good answers to *train*
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from blossomtune_gradio.store.models.base import Base, moved, now
+from blossomtune_gradio.store.models.base import Base, Large, moved, now
 
 
 class RunStatus(StrEnum):
@@ -82,8 +82,8 @@ class Run(Base):
     ended_at: Mapped[datetime | None]
     stop_asked_by: Mapped[str] = mapped_column(default="")  # a name, for people
     stop_reason: Mapped[str] = mapped_column(default="")  # a cause code, when we ask ourselves
-    bytes_sent: Mapped[int] = mapped_column(BigInteger, default=0)  # towards the sites
-    bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes_sent: Mapped[int] = mapped_column(Large, default=0)  # towards the sites
+    bytes_received: Mapped[int] = mapped_column(Large, default=0)
     client_seconds: Mapped[float] = mapped_column(default=0.0)  # compute time of all sites
     server_seconds: Mapped[float] = mapped_column(default=0.0)  # the ServerApp has run
     tags: Mapped[list[str]] = mapped_column(default=list)
@@ -159,7 +159,7 @@ class RunError(Base):
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     message_id: Mapped[str] = mapped_column(primary_key=True)  # Flower's, of the question
-    number: Mapped[int] = mapped_column(BigInteger)  # order of arrival
+    number: Mapped[int] = mapped_column(Large)  # order of arrival
     node_id: Mapped[str]  # who was asked, a uint64 in decimal
     by_site: Mapped[bool]  # False: Flower's own, in place of an answer that never came
     reason: Mapped[str]

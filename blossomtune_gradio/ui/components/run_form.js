@@ -19,14 +19,18 @@ const named = (name) => element.querySelector(`[data-name="${name}"]`);
 
 // One widget for each setting: a switch, a number, or a text.
 const valueOf = (field) => draft()[field.key] ?? field.default;
-const isChanged = (field) => String(valueOf(field)) !== String(field.default);
+// A text area knows one kind of line break.
+const plainBreaks = (text) => String(text).replace(/\r\n?/g, "\n");
+const isChanged = (field) => plainBreaks(valueOf(field)) !== plainBreaks(field.default);
+const hasLines = (field) => field.type !== "bool" && /[\r\n]/.test(`${field.default}${valueOf(field)}`);
 const plainNumber = (text) => /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text);
 const makeField = (field) => {
   const box = make("label", "bt-input");
   box.dataset.field = `config.${field.key}`;
-  const input = make("input");
+  const input = hasLines(field) ? make("textarea", "bt-area") : make("input");
   input.id = `config-${field.key}`;
-  if (field.type === "bool") input.type = "checkbox";
+  if (input.localName === "textarea") input.rows = Math.min(12, plainBreaks(valueOf(field)).split("\n").length + 1);
+  else if (field.type === "bool") input.type = "checkbox";
   else if ((field.type === "int" || field.type === "float") && plainNumber(field.default)) {
     input.type = "number";
     input.step = field.type === "int" ? "1" : "any";
@@ -51,6 +55,7 @@ const makeField = (field) => {
   input.addEventListener("input", () => {
     const typed = field.type === "bool" ? input.checked : input.validity.badInput ? "no number" : input.value;
     draft()[field.key] = typed;
+    if (!isChanged(field)) delete draft()[field.key];
     markField(box, field);
     soon();
   });
@@ -64,11 +69,12 @@ const markField = (box, field) => {
   countChanged();
 };
 const fillFields = () => {
-  each(find("config"), shown.fields, (field) => `${shown.app}/${field.key}`, makeField, (box, field) => {
-    const input = box.querySelector("input");
+  const keyOf = (field) => `${shown.app}/${field.key}/${hasLines(field) ? "lines" : "line"}`;
+  each(find("config"), shown.fields, keyOf, makeField, (box, field) => {
+    const input = box.querySelector("input, textarea");
     const value = valueOf(field);
     if (field.type === "bool") input.checked = value === true;
-    else if (input.value !== String(value) && !input.validity.badInput) input.value = value;
+    else if (input.value !== plainBreaks(value) && !input.validity.badInput) input.value = value;
     markField(box, field);
   });
   show(find("no-config"), shown.fields.length === 0);
@@ -94,7 +100,7 @@ const drawFaults = (faults) => {
     const fault = box.querySelector(".bt-fault");
     put(fault, text);
     show(fault, Boolean(text));
-    box.querySelector("input, select").setAttribute("aria-invalid", String(Boolean(text)));
+    box.querySelector("input, select, textarea").setAttribute("aria-invalid", String(Boolean(text)));
     if (text && !first) first = box;
   }
   return first;
@@ -239,7 +245,7 @@ find("form").addEventListener("submit", async (event) => {
   const fault = drawFaults(answer.faults ?? {});
   if (answer.faults) {
     fault?.scrollIntoView({ block: "center" });
-    fault?.querySelector("input, select").focus({ preventScroll: true });
+    fault?.querySelector("input, select, textarea").focus({ preventScroll: true });
     return say("bad", fault ? answer.text : Object.values(answer.faults).join(" "));
   }
   key = answer.key;
