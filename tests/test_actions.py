@@ -58,6 +58,8 @@ ACTIONS: dict[str, str | tuple[tuple[str, str], ...]] = {
     "on_note": (("put /requests/{request_id}/note", "request note"),),
     "on_partitions": (("put /partitions", "partitions"),),
     "on_try_again": (("post /mails/retry", "mail retry"),),
+    "on_send_again": (("post /mails/{mail_id}/send-again", "mail send-again"),),
+    "stakes": NOT_AN_ACTION,
     "person": (("get /requests/{request_id}", "request list"),),
     "people": (("get /requests", "request list"), ("get /sites", "site list")),
     "on_decide": (
@@ -81,6 +83,7 @@ MORE = {
     "get /partitions": "partitions",
     "get /accounts": "role list",
     "put /accounts": "role grant",
+    "post /accounts/sign-out": "role sign-out",
     "get /logs": "log",
     "get /superlink": "superlink status",
     "post /requests/{request_id}/revoke": "site revoke",

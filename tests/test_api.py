@@ -47,6 +47,7 @@ LEAST: dict[tuple[str, str], str] = {
     ("post", "/requests/{request_id}/kit"): "admin",
     ("get", "/mails"): "admin",
     ("post", "/mails/retry"): "admin",
+    ("post", "/mails/{mail_id}/send-again"): "admin",
     ("put", "/requests/{request_id}/note"): "admin",
     ("get", "/accounts"): "admin",
     ("put", "/accounts"): "admin",
@@ -170,7 +171,7 @@ def test_each_route_answers_to_its_least_role_and_to_no_lesser_one(served):
         address = path.replace("{source}", "blossomtune").replace("{name}", "nothing")
         address = address.replace("/presets", "/presets?app=x") if path == "/presets" else address
         address = address.replace("{request_id}", str(somebody))
-        for part in ("site", "run", "preset", "webhook", "token"):
+        for part in ("site", "run", "mail", "preset", "webhook", "token"):
             address = address.replace(f"{{{part}_id}}", "999")
         for role, client in clients.items():
             body = body_of(operation, document)

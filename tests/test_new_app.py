@@ -23,8 +23,10 @@ def test_a_new_app_passes_its_own_checks_without_a_finding(tmp_path):
     assert 'Hearts "and" *minds*' in app.readme.replace("&quot;", '"')
     assert "<table>" in app.readme
     assert {field.key for field in app.fields if field.comment} == {
+        "num-server-rounds",
         "min-sites",
         "local-epochs",
+        "learning-rate",
         "examples",
     }
 

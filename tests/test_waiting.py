@@ -97,5 +97,5 @@ def test_where_no_site_is_missing_nobody_is_told_to_start_one():
 def test_a_stop_says_what_it_cuts_off(run, says):
     sites = [asked("Alder", 3), asked("Birch", None)]
     assert stake.of_run(run, sites) == says
-    whole = f"This ends what runs: trial ({says[20:-1]})." if says else ""
+    whole = f"This ends what runs: trial ({says[18:-1]})." if says else ""
     assert stake.of_superlink([(run, sites)]) == whole

@@ -30,7 +30,10 @@ def add_to(commands: Commands) -> None:
     partitions = commands.add_parser("partitions", help="number of data partitions")
     partitions.set_defaults(run=_partitions)
     partitions.add_argument("total", nargs="?", type=int, help="change it to this")
-    for command in (listing, retry, partitions):
+    again = verbs.add_parser("send-again", help="send a mail that may not have arrived")
+    again.set_defaults(run=_send_again)
+    again.add_argument("id", type=int, help="number of the mail")
+    for command in (listing, retry, again, partitions):
         add_server(command)
     log = commands.add_parser("log", help="newest lines of a log; without a name: their names")
     log.set_defaults(run=_log)
@@ -113,6 +116,13 @@ def _retry(arguments: argparse.Namespace) -> int:
     with Client(arguments) as server:
         done = server.post("/mails/retry")
     show(arguments, done, [f"{done['mails']} mails are tried again now."])
+    return 0
+
+
+def _send_again(arguments: argparse.Namespace) -> int:
+    with Client(arguments) as server:
+        mail = server.post(f"/mails/{arguments.id}/send-again")
+    show(arguments, mail, [f"The mail to {mail['recipient']} is sent again."])
     return 0
 
 

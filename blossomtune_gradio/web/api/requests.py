@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.store.models import Participant, ParticipantStatus
+from blossomtune_gradio.store.models import Mail, Participant, ParticipantStatus
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import (
     Approval,
@@ -75,21 +75,26 @@ def router(app: Application, caller: Caller) -> APIRouter:
     def retry(user: by) -> Retried:
         return Retried(mails=app.outbox.try_again(user))
 
+    @made.post("/mails/{mail_id}/send-again", summary="Send a mail that may not have arrived")
+    def send_again(mail_id: Id, user: by) -> MailView:
+        return _mail_view(app.outbox.send_again(mail_id, user))
+
     @made.get("/mails", summary="The newest mails of the outbox")
     def mails(user: by, limit: Limit = 50) -> list[MailView]:
-        return [
-            MailView(
-                id=mail.id,
-                status=mail.status_word,
-                recipient=mail.recipient,
-                subject=mail.subject,
-                body=mail.body,
-                created_at=mail.created_at,
-            )
-            for mail in app.outbox.newest(user, limit=limit)
-        ]
+        return [_mail_view(mail) for mail in app.outbox.newest(user, limit=limit)]
 
     return made
+
+
+def _mail_view(mail: Mail) -> MailView:
+    return MailView(
+        id=mail.id,
+        status=mail.status_word,
+        recipient=mail.recipient,
+        subject=mail.subject,
+        body=mail.body,
+        created_at=mail.created_at,
+    )
 
 
 def request_view(row: Participant) -> RequestView:
