@@ -33,7 +33,7 @@ _TOO_MANY = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PROXY = "a trusted proxy"
 # asyncio keeps a buffer for each TLS connection, from its first byte on: 256 KiB, which a thousand
 # that do not even shake hands would make 256 MiB. It can only be set for all of them.
-SSLProtocol.max_size = 32 * KIB
+SSLProtocol.max_size = 16 * KIB
 
 
 class Listener(uvicorn.Server):  # type: ignore[misc]
