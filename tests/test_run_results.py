@@ -137,7 +137,8 @@ def content(results: ResultService, name: str) -> bytes:
 
 
 def test_only_plain_files_with_a_name_that_can_be_shown_are_listed(results, folder, tmp_path):
-    (tmp_path / "session.key").write_text("secret")
+    for name in ("session.key", "audit.key"):
+        (tmp_path / name).write_text("secret")
     (folder / "good model.npz").write_text("model")
     (folder / "link").symlink_to(tmp_path / "session.key")
     (folder / "folder-link").symlink_to(tmp_path)
@@ -150,7 +151,8 @@ def test_only_plain_files_with_a_name_that_can_be_shown_are_listed(results, fold
     assert [(file.name, file.size) for file in found.files] == [("good model.npz", 5)]
     assert found.left_out == 4 + len(odd)
     assert content(results, "good model.npz") == b"model"
-    for name in ("link", "second-name", "pipe", "folder-link/session.key", "../../session.key"):
+    out = ("folder-link/audit.key", "../../audit.key")
+    for name in ("link", "second-name", "pipe", *out):
         with pytest.raises(NotFound):
             results.open(1, name, ADMIN)
 
