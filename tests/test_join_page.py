@@ -300,7 +300,7 @@ def test_a_new_code_can_be_sent_after_the_countdown_and_the_old_one_is_refused(p
         session.query(Participant).filter_by(user_id=ME.id).one().code_sent_at -= MINUTE
     expect(page.locator("#resend")).to_have_attribute("aria-disabled", "false", **SHOWN)
     page.locator("#resend").click()
-    expect(page.locator("#join-said")).to_contain_text("new code is on its way", **SHOWN)
+    expect(page.locator("#join-said")).to_contain_text("There is a new code", **SHOWN)
     expect(page.locator("#prove-code")).to_be_focused()
     page.locator("#prove-code").fill(CODE)
     page.locator("#prove-send").click()
