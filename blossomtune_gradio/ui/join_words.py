@@ -90,7 +90,7 @@ _PROVE_WITHOUT_MAIL = Stage(
     "prove",
     2,
     _YOU,
-    "Type the code",
+    "Prove your e-mail address",
     "No mail server is set up here, so an admin passes the code on to you.",
     "An admin decides. Look in here now and then: no mail tells you.",
 )
