@@ -85,6 +85,7 @@ READERS: dict[str, Role] = {  # server functions of our parts: "name", or "elem_
     "mails": ADMINS,
     "tokens": ADMINS,
     "audit": ADMINS,
+    "stakes": ADMINS,
 }
 ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else that decides
     "GET /healthz": ANYONE,  # a word about the SuperLink
@@ -92,6 +93,7 @@ ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else t
     "POST /api/v1/join/report": ANYONE,  # the token or the key's signature decides
     "GET /download/kit/{participant_id}": OWNER,
     "GET /download/run/{run_id}/log": RESEARCHER,
+    "GET /download/run/{run_id}/files/{name:path}": RESEARCHER,
     "GET /download/audit.{form}": ADMINS,
     "GET /login": ANYONE,
     "GET /login/callback": ANYONE,  # the state kept by the browser decides
@@ -226,7 +228,8 @@ def test_a_route_answers_whom_the_table_says(federation, cast, kits, route):
     method, path = route.split(" ")
     run = 1  # there is none: who may ask reads 404
     wanted = ROUTES[route]
-    url = path.format(participant_id=kits["ada"], run_id=run, form="csv", name="hf")
+    names = {"participant_id": kits["ada"], "run_id": run, "form": "csv", "name": "hf"}
+    url = path.replace(":path}", "}").format(**names)
     let_in = {}
     for who, client in cast.items():
         status = client.request(method, url).status_code
