@@ -49,7 +49,7 @@ from flwr.supernode.fleet_http_connection import http_request_response
 from starlette.types import Receive, Scope, Send
 
 from benchmarks.report import Report
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.limits import FLEET, MIB
 from blossomtune_gradio.web.listener import Listener
 from blossomtune_gradio.web.server import bound

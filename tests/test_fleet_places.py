@@ -18,7 +18,7 @@ from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIG
 
 from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.flower.signatures import Signatures
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.limits import MIB, STRANGER_BODY, STRANGERS, Share
 from tests.fleet_door import Desk, Server
 from tests.flower_stack import FlowerStack, make_private_key

@@ -26,7 +26,7 @@ from blossomtune_gradio.services.review.query import SITES, Query
 from blossomtune_gradio.services.sites.announcements import MOST_TIMES, Announcements
 from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, RunStatus
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server
 from tests.fleet_site import FleetSite, refusal
 from tests.live import LiveFederation

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
 from blossomtune_gradio.flower.replies import KEY_HEADER, PULL_PATH, PUSH_PATH
 from blossomtune_gradio.services.sites.handover import MOST_TIMES, Handover
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server
 from tests.flower_stack import APPS, FlowerStack, make_private_key
 from tests.support import held, wait_for

@@ -21,7 +21,7 @@ from blossomtune_gradio.site.kit import Site, read_site
 from blossomtune_gradio.site.node_values import node_config
 from blossomtune_gradio.site.server import ask_whether_welcome
 from blossomtune_gradio.site.words import Unreachable
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server, lay_out_kit
 from tests.flower_stack import APPS, FlowerStack
 from tests.support import free_port, wait_for

@@ -20,7 +20,7 @@ from blossomtune_gradio.flower import commands
 from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.store.models import RunStatus
-from blossomtune_gradio.web.fleet import ASKING, FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import ASKING, FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server
 from tests.fleet_site import FleetSite, refusal
 from tests.live import PATH, LiveFederation

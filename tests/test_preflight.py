@@ -40,7 +40,7 @@ from blossomtune_gradio.site.network import judged_clock
 from blossomtune_gradio.site.reports import last_lines, without_paths
 from blossomtune_gradio.site.words import Fault
 from blossomtune_gradio.store.models import Participant, now
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.server import WebServer
 from tests.fleet_door import Desk, Server
 from tests.people import ADMIN, PrivateKey, approved

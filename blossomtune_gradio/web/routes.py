@@ -20,7 +20,7 @@ from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
 from blossomtune_gradio.identity import STRANGER, Role, require
 from blossomtune_gradio.services.runs.book import source_of
 from blossomtune_gradio.services.sites.reports import Report
-from blossomtune_gradio.web.fleet import JOIN_PATH, REPORT_PATH
+from blossomtune_gradio.web.gateway import JOIN_PATH, REPORT_PATH
 from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.problems import answer_with_problems
 

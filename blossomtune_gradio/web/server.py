@@ -32,8 +32,8 @@ from blossomtune_gradio.web.bodies import BodyLimit
 from blossomtune_gradio.web.doors import Doors
 from blossomtune_gradio.web.downloads import download_router
 from blossomtune_gradio.web.early import EarlyHead
-from blossomtune_gradio.web.fleet import FleetGateway, fleet_app
 from blossomtune_gradio.web.forwarded import Forwarded, Trusted
+from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.limits import FLEET, PAGE, QUEUED, SESSIONS
 from blossomtune_gradio.web.listener import Listener
 from blossomtune_gradio.web.login import current_user, login_router, who_asks
