@@ -132,7 +132,8 @@ def test_links_in_place_of_an_app_are_listed_and_not_followed(hostile):
 def test_no_file_outside_of_the_apps_is_opened(hostile):
     opened = hostile["first"][0]
     inside = [path for path in opened if path.startswith(str(hostile["folder"]))]
-    ours = ("/.git", "/site-packages/", "/lib/python", "/proc/self/io")
+    installed = ("/site-packages/", "/lib/python", ".egg-info/", "__editable__")
+    ours = ("/.git", "/proc/self/io", *installed)
     foreign = set(opened) - set(inside)
     assert {path for path in foreign if not any(part in path for part in ours)} == set()
     assert [path for path in opened if re.search(r"(/passwd|/secret\.py|/hooks/.*)$", path)] == []

@@ -146,7 +146,7 @@ class Moves(RuleBasedStateMachine):
             self.service.confirm(person(name), typed)
             mine.go(Status.CONFIRMED)
             return
-        with pytest.raises(InvalidInput, match="not valid"):
+        with pytest.raises(InvalidInput, match=r"not valid|tr(y|ies) left"):
             self.service.confirm(person(name), typed)
         if mine:
             mine.tries += 1
@@ -253,7 +253,7 @@ def test_ten_thousand_random_moves_end_in_no_illegal_state(tmp_path):
         run_state_machine_as_test(
             Moves,
             settings=settings(
-                max_examples=200,
+                max_examples=220,  # some end before their fifty steps
                 stateful_step_count=50,
                 derandomize=True,
                 phases=[Phase.generate],  # a failure tells its steps; making them fewer takes long
