@@ -12,7 +12,6 @@ import asyncio
 import errno
 import resource
 import socket
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from blossomtune_gradio.web.forwarded import Trusted
-from blossomtune_gradio.web.limits import KIB, Door
+from blossomtune_gradio.web.limits import Door
 from blossomtune_gradio.web.places import Place, Places
 from blossomtune_gradio.web.protocol import Protocol
 
@@ -31,9 +30,6 @@ _WANTED_FILES = 16_384
 _KEPT_FILES = 512  # for the database, logs, child programs, connections to the SuperLink
 _TOO_MANY = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PROXY = "a trusted proxy"
-# asyncio keeps a buffer for each TLS connection, from its first byte on: 256 KiB, which a thousand
-# that do not even shake hands would make 256 MiB. It can only be set for all of them.
-SSLProtocol.max_size = 16 * KIB
 
 
 class Listener(uvicorn.Server):  # type: ignore[misc]

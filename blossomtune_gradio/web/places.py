@@ -36,13 +36,15 @@ class Stage(Enum):
 
 
 class Place:
-    """One connection. `late` is called when its time is up, `evict` to make room for another."""
+    """One connection. `late` is called when its time is up, `evict` to make room for another,
+    `known` when whoever sends there is a stranger no more."""
 
     __slots__ = (
         "_places",
         "deadline",
         "evict",
         "held",
+        "known",
         "late",
         "network",
         "owner",
@@ -58,6 +60,7 @@ class Place:
         self.held = 0  # bytes of the unanswered request's body
         self.late: Callable[[], object] = _nothing
         self.evict: Callable[[], object] = _nothing
+        self.known: Callable[[], object] = _nothing
 
     def enter(self, stage: Stage, seconds: float = _NEVER) -> None:
         """Go on to a stage that may last `seconds`."""
@@ -74,6 +77,8 @@ class Place:
     def prove(self, owner: str) -> None:
         """Whoever sends here has shown a key or a session that is known."""
         self._places.prove(self, owner)
+        if self.owner == owner:
+            self.known()
 
 
 class Places:

@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from blossomtune_gradio.web.limits import Door
 from blossomtune_gradio.web.places import Place, Stage
+from blossomtune_gradio.web.tls_buffer import read_more
 
 PLACE = "blossomtune.place"
 """Key in the ASGI scope: the `Place` of the connection a request came by."""
@@ -70,6 +71,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         """The handshake, if there is one, is over."""
         super().connection_made(transport)
         self._place.late, self._place.evict = self._time_is_up, self.transport.abort
+        self._place.known = lambda: read_more(transport)
         self._place.enter(Stage.HEAD, self._limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from blossomtune_gradio.errors import FlowerUnreachable
+from blossomtune_gradio.web.tls_buffer import read_more
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -118,6 +119,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none, it only acts so
         self._transport.set_write_buffer_limits(high=BUFFER)
+        read_more(transport)
         self._writable.set()
 
     def connection_lost(self, _: Exception | None) -> None:
