@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.report import Report
-from blossomtune_gradio.flower import commands
+from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.services.federation import CONNECTION
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN

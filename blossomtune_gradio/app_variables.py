@@ -13,7 +13,7 @@ from blossomtune_gradio.errors import SettingsError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[A-Za-z][A-Za-z0-9_]+\*")
 _HUB = ("HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "XDG_CACHE_HOME")
-# What every child program is given by us; `flower/commands.py` sets them.
+# What every child program is given by us; `flower/link/commands.py` sets them.
 _FIXED = frozenset(
     (
         *("PATH", "HOME", "TMPDIR", "LANG", "PYTHONUNBUFFERED", "FLWR_HOME"),

@@ -16,9 +16,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import SettingsError
-from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
-from blossomtune_gradio.flower.messages import OpenMessage
+from blossomtune_gradio.flower.link import commands
+from blossomtune_gradio.flower.link.messages import OpenMessage
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit.refusals import Refusals
@@ -41,14 +40,14 @@ from blossomtune_gradio.services.review.decisions import Decisions
 from blossomtune_gradio.services.review.directory import Directory
 from blossomtune_gradio.services.rights import mend
 from blossomtune_gradio.services.runs.alerts import AlertService
+from blossomtune_gradio.services.runs.asking.history import RunHistory
+from blossomtune_gradio.services.runs.asking.presets import PresetService
+from blossomtune_gradio.services.runs.asking.service import RunService
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.history import RunHistory
+from blossomtune_gradio.services.runs.carrying.results import ResultService
+from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.metrics import MetricService
-from blossomtune_gradio.services.runs.presets import PresetService
-from blossomtune_gradio.services.runs.results import ResultService
-from blossomtune_gradio.services.runs.runner import Runner
-from blossomtune_gradio.services.runs.service import RunService
-from blossomtune_gradio.services.runs.tools import Tools
+from blossomtune_gradio.services.runs.queue.runner import Runner
 from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.kits import KitService
@@ -59,6 +58,7 @@ from blossomtune_gradio.services.sites.traffic import Traffic
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.later import Later
+from blossomtune_gradio.tls import ensure_server_credentials
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
 
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from tests.browser import chromium
+
+# The same examples on every machine; the soak draws new ones (`--hypothesis-profile=default`).
+hypothesis_settings.register_profile("seeded", derandomize=True, deadline=None)
+hypothesis_settings.load_profile("seeded")
 
 
 @pytest.fixture

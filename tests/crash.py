@@ -26,13 +26,13 @@ import psutil
 import tomli
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.facts import RunFact
-from blossomtune_gradio.flower.messages import MessageBox
+from blossomtune_gradio.flower.link import commands
+from blossomtune_gradio.flower.link.control import FlowerControl
+from blossomtune_gradio.flower.link.facts import RunFact
+from blossomtune_gradio.flower.link.messages import MessageBox
 from blossomtune_gradio.logs import read_level
 from blossomtune_gradio.plain_text import plain
-from blossomtune_gradio.services.runs.submission import CUT_OFF
+from blossomtune_gradio.services.runs.carrying.submission import CUT_OFF
 from blossomtune_gradio.settings import Settings
 from tests.live import PATH, live_settings
 from tests.people import approved, person

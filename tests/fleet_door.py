@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blossomtune_gradio.flower.credentials import ServerCredentials
 from blossomtune_gradio.services.sites import kit_files
+from blossomtune_gradio.tls import ServerCredentials
 from blossomtune_gradio.web.limits import FLEET, Door
 from blossomtune_gradio.web.listener import Listener
 from blossomtune_gradio.web.server import bound

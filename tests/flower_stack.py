@@ -20,7 +20,7 @@ import psutil
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from blossomtune_gradio.flower.commands import (
+from blossomtune_gradio.flower.link.commands import (
     child_environment,
     parse_run_output,
     prepare_home,
@@ -29,10 +29,10 @@ from blossomtune_gradio.flower.commands import (
     superlink_argv,
     write_connection,
 )
-from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.credentials import ensure_server_credentials, make_secret_file
-from blossomtune_gradio.flower.facts import RunFact
-from blossomtune_gradio.flower.site_keys import SiteKey, site_key
+from blossomtune_gradio.flower.link.control import FlowerControl
+from blossomtune_gradio.flower.link.facts import RunFact
+from blossomtune_gradio.flower.link.site_keys import SiteKey, site_key
+from blossomtune_gradio.tls import ensure_server_credentials, make_secret_file
 from tests.support import free_port, wait_for
 
 APPS = Path(__file__).parent / "apps"

@@ -13,7 +13,7 @@ import psutil
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.demo.local_sites import LocalSite, leave_all
-from blossomtune_gradio.flower import commands
+from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Run
 from blossomtune_gradio.web.server import WebServer

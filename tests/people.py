@@ -6,7 +6,7 @@ import re
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from blossomtune_gradio.flower.possession import signed_token
+from blossomtune_gradio.flower.link.possession import signed_token
 from blossomtune_gradio.identity import LOCAL_ADMIN, Role, User
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.people.participants import ParticipantService

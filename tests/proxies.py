@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
+from blossomtune_gradio.tls import ServerCredentials, ensure_server_credentials
 from tests.proxy_install import found
 from tests.support import free_port, wait_for
 

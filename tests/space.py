@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.oidc import CLIENT, SECRET, OidcProvider
 from tests.support import wait_for
 

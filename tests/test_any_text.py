@@ -1,22 +1,23 @@
 """No text and no number of an app, a site or a person makes us fail, from the log to the page."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blossomtune_gradio.flower.facts import LogChunk
-from blossomtune_gradio.flower.messages import ErrorReply
-from blossomtune_gradio.flower.round_log import Point, RoundParser
+from blossomtune_gradio.flower.lines.round_log import Point, RoundParser
+from blossomtune_gradio.flower.link.facts import LogChunk
+from blossomtune_gradio.flower.link.messages import ErrorReply
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import AuditLog, record
 from blossomtune_gradio.services.runs import timeline
-from blossomtune_gradio.services.runs.ledger import SiteLedger
-from blossomtune_gradio.services.runs.log import RunLog
+from blossomtune_gradio.services.runs.carrying.log import RunLog
 from blossomtune_gradio.services.runs.metrics import MetricService
+from blossomtune_gradio.services.runs.watching.ledger import SiteLedger
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Run, RunSite
 from blossomtune_gradio.store.models.base import kept
@@ -35,7 +36,7 @@ HARD = [
 TEXTS = st.text() | st.lists(st.sampled_from(HARD) | st.text(max_size=5)).map("".join)
 NUMBERS = st.integers() | st.sampled_from([2**63, -(2**63) - 1, 10**29, 10**4000])
 JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.floats(allow_nan=False) | TEXTS,
+    st.none() | st.booleans() | NUMBERS | st.floats() | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
@@ -127,6 +128,10 @@ def test_any_text_in_the_audit_is_found_unchanged(tmp_path_factory, text, values
 
 
 def test_half_characters_and_nul_are_written_out_and_numbers_end_at_64_bits():
-    assert kept({"a\ud800": ["\x00", 10**30, -(10**30), True, None, 0.5]}) == {
-        "a\\ud800": ["\\u0000", 2**63 - 1, -(2**63 - 1), True, None, 0.5]
+    odd = ["\x00", 10**30, -(10**30), True, None, 0.5, math.inf, -math.inf, math.nan]
+    assert kept({"a\ud800": odd}) == {
+        "a\\ud800": [
+            *("\\u0000", 2**63 - 1, -(2**63 - 1), True, None, 0.5),
+            *("inf", "-inf", "nan"),
+        ]
     }

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from blossomtune_gradio.errors import InvalidFields, InvalidInput
-from blossomtune_gradio.flower.app_facts import ConfigField, FlowerApp, config_type
-from blossomtune_gradio.flower.app_ranges import range_of
-from blossomtune_gradio.flower.app_template import new_app
-from blossomtune_gradio.flower.apps import check, validated_config
-from blossomtune_gradio.services.runs.limits import RunLimits
-from blossomtune_gradio.services.runs.request import RunRequest, checked
+from blossomtune_gradio.flower.apps.catalogue import check, validated_config
+from blossomtune_gradio.flower.apps.facts import ConfigField, FlowerApp, config_type
+from blossomtune_gradio.flower.apps.ranges import range_of
+from blossomtune_gradio.flower.apps.template import new_app
+from blossomtune_gradio.services.runs.asking.limits import RunLimits
+from blossomtune_gradio.services.runs.asking.request import RunRequest, checked
 
 BUNDLED = Path(__file__).parents[1] / "flower_apps" / "quickstart_huggingface"
 

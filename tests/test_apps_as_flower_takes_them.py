@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from blossomtune_gradio.flower.apps import check
+from blossomtune_gradio.flower.apps.catalogue import check
 from tests.hostile_apps import CLIENT, PROJECT, SERVER
 
 # What `flwr run` does with a folder before it asks the SuperLink.

@@ -10,8 +10,7 @@ import pytest
 import tomli_w
 from flwr.cli.build import build_fab_from_disk
 
-from blossomtune_gradio.flower.app_template import new_app
-from blossomtune_gradio.flower.apps import (
+from blossomtune_gradio.flower.apps.catalogue import (
     check,
     form_value,
     read_app,
@@ -19,7 +18,8 @@ from blossomtune_gradio.flower.apps import (
     validated_config,
     write_run_config,
 )
-from blossomtune_gradio.flower.round_log import Point, RoundParser
+from blossomtune_gradio.flower.apps.template import new_app
+from blossomtune_gradio.flower.lines.round_log import Point, RoundParser
 from tests.flower_stack import APPS
 from tests.test_run_config import same
 

@@ -12,7 +12,7 @@ PACKAGE = "blossomtune_gradio"
 FLOORS = (
     {
         *("errors", "settings", "app_variables", "surroundings", "providers"),
-        *("identity", "names", "plain_text", "__init__"),
+        *("identity", "names", "plain_text", "python_text", "files", "tls", "__init__"),
     },
     {"store", "flower", "processes", "logs", "mail"},
     {"services"},

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from blossomtune_gradio.flower.cause_table import codes
-from blossomtune_gradio.flower.diagnosis import UNNAMED, Cause, Who, diagnose, server_cause
-from blossomtune_gradio.flower.raised import raised
+from blossomtune_gradio.flower.lines.cause_table import codes
+from blossomtune_gradio.flower.lines.diagnosis import UNNAMED, Cause, Who, diagnose, server_cause
+from blossomtune_gradio.flower.lines.raised import raised
 from blossomtune_gradio.plain_text import plain
 from tests.raising import entries
 

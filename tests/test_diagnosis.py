@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from blossomtune_gradio.flower.app_reads import AppReads, app_reads
-from blossomtune_gradio.flower.apps import check
-from blossomtune_gradio.flower.diagnosis import (
+from blossomtune_gradio.flower.apps.catalogue import check
+from blossomtune_gradio.flower.apps.reads import AppReads, app_reads
+from blossomtune_gradio.flower.lines.diagnosis import (
     Who,
     diagnose,
     program_cause,

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flwr.common.constant import TIMESTAMP_HEADER
 from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
 
-from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
-from blossomtune_gradio.flower.signatures import Signatures
+from blossomtune_gradio.flower.link.signatures import Signatures
+from blossomtune_gradio.tls import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.limits import MIB, STRANGER_BODY, STRANGERS, Share
 from tests.fleet_door import Desk, Server

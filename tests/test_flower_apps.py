@@ -12,8 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from blossomtune_gradio.errors import InvalidInput, NotFound, SettingsError
-from blossomtune_gradio.flower.app_facts import config_type
-from blossomtune_gradio.flower.apps import (
+from blossomtune_gradio.flower.apps.catalogue import (
     AppCatalogue,
     ConfigField,
     check,
@@ -24,6 +23,7 @@ from blossomtune_gradio.flower.apps import (
     validated_config,
     write_run_config,
 )
+from blossomtune_gradio.flower.apps.facts import config_type
 from tests.flower_stack import APPS
 from tests.hostile_apps import CLIENT, PROJECT
 

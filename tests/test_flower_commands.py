@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blossomtune_gradio.errors import FlowerError
-from blossomtune_gradio.flower.commands import (
+from blossomtune_gradio.flower.link.commands import (
     child_environment,
     parse_run_output,
     plain_supernode_command,
@@ -22,8 +22,8 @@ from blossomtune_gradio.flower.commands import (
     superlink_argv,
     write_connection,
 )
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
-from blossomtune_gradio.flower.failures import Code, FlowerRefused
+from blossomtune_gradio.flower.link.failures import Code, FlowerRefused
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.flower_stack import APPS
 from tests.support import free_port
 

@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable, SettingsError
-from blossomtune_gradio.flower.app_config import write_run_config
-from blossomtune_gradio.flower.apps import read_app
-from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
-from blossomtune_gradio.flower.failures import Code, FlowerRefused
-from blossomtune_gradio.flower.round_log import RoundParser, Waiting
+from blossomtune_gradio.flower.apps.catalogue import read_app
+from blossomtune_gradio.flower.apps.config import write_run_config
+from blossomtune_gradio.flower.lines.round_log import RoundParser, Waiting
+from blossomtune_gradio.flower.link.control import FlowerControl
+from blossomtune_gradio.flower.link.failures import Code, FlowerRefused
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.flower_stack import APPS, make_private_key
 from tests.support import free_port, wait_for
 
@@ -198,7 +198,7 @@ def test_a_closed_adapter_says_so(flower_stack):
 def test_no_proxy_is_used_for_the_superlink(flower_stack):
     code = (
         "import sys; from pathlib import Path;"
-        "from blossomtune_gradio.flower.control import FlowerControl;"
+        "from blossomtune_gradio.flower.link.control import FlowerControl;"
         "control = FlowerControl(sys.argv[1], Path(sys.argv[2]));"
         "print(control.healthy(), len(control.nodes()) >= 0, control.run(1))"
     )

@@ -13,18 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from blossomtune_gradio import tls
 from blossomtune_gradio.errors import InvalidInput, SettingsError
-from blossomtune_gradio.flower import credentials
-from blossomtune_gradio.flower.credentials import (
-    ensure_server_credentials,
-    make_secret_file,
-    parse_public_key,
-)
+from blossomtune_gradio.flower.link.site_keys import parse_public_key
+from blossomtune_gradio.tls import ensure_server_credentials, make_secret_file
 
 OPENSSH = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
 
 
-def handshake(server: credentials.ServerCredentials, name: str) -> None:
+def handshake(server: tls.ServerCredentials, name: str) -> None:
     """A real TLS connection over loopback to a server with these credentials."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server.cert, server.key)
@@ -105,7 +102,7 @@ def reissue(folder: Path, days: int) -> None:
     )
     for extension in old.extensions:
         builder = builder.add_extension(extension.value, extension.critical)
-    cert = builder.sign(ca_key, credentials.hashes.SHA256())
+    cert = builder.sign(ca_key, tls.hashes.SHA256())
     (folder / "server.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blossomtune_gradio.flower.noise import is_noise
+from blossomtune_gradio.flower.lines.noise import is_noise
 
 ACCESS = '2026-11-22T03:35:48.096Z INFO [uvicorn.access] 127.0.0.1:59186 - "POST {} HTTP/1.1" {}'
 

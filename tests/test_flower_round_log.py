@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blossomtune_gradio.flower.points import LONGEST_NAME, MOST_ROUND
-from blossomtune_gradio.flower.round_log import (
+from blossomtune_gradio.flower.lines.points import LONGEST_NAME, MOST_ROUND
+from blossomtune_gradio.flower.lines.round_log import (
     Finished,
     NotUnderstood,
     Point,

@@ -20,12 +20,12 @@ from flwr.supercore.date import now
 from flwr.supercore.primitives.asymmetric import sign_message
 from sqlalchemy import select
 
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
-from blossomtune_gradio.flower.replies import PUSH_PATH, Forged, read
+from blossomtune_gradio.flower.link.replies import PUSH_PATH, Forged, read
 from blossomtune_gradio.services.review.query import SITES, Query
 from blossomtune_gradio.services.sites.announcements import MOST_TIMES, Announcements
 from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, RunStatus
+from blossomtune_gradio.tls import ensure_server_credentials
 from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server
 from tests.fleet_site import FleetSite, refusal

@@ -18,7 +18,7 @@ import pytest
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from starlette.types import Receive, Scope, Send
 
-from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
+from blossomtune_gradio.tls import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.web.gateway import TAKING_WORK, FleetGateway, fleet_app
 from blossomtune_gradio.web.limits import KEY, MIB, Door, Share
 from blossomtune_gradio.web.pace import Pace, network

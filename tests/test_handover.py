@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
-from blossomtune_gradio.flower.replies import KEY_HEADER, PULL_PATH, PUSH_PATH
+from blossomtune_gradio.flower.link.messages import MessageBox, OpenMessage
+from blossomtune_gradio.flower.link.replies import KEY_HEADER, PULL_PATH, PUSH_PATH
 from blossomtune_gradio.services.sites.handover import MOST_TIMES, Handover
 from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server

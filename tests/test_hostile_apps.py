@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from blossomtune_gradio.flower.apps import AppCatalogue, discover
+from blossomtune_gradio.flower.apps.catalogue import AppCatalogue, discover
 from tests.hostile_apps import HOSTILE, TOKEN, build_all, write_good_app
 
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")

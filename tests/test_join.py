@@ -15,12 +15,12 @@ import pytest
 from flwr.common.config import parse_config_args
 from starlette.responses import Response
 
-from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
-from blossomtune_gradio.flower.site_keys import parse_public_key
+from blossomtune_gradio.flower.link.site_keys import parse_public_key
 from blossomtune_gradio.site.kit import Site, read_site
 from blossomtune_gradio.site.node_values import node_config
 from blossomtune_gradio.site.server import ask_whether_welcome
 from blossomtune_gradio.site.words import Unreachable
+from blossomtune_gradio.tls import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server, lay_out_kit
 from tests.flower_stack import APPS, FlowerStack

@@ -21,8 +21,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import config
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.browser import chromium
 from tests.live import PATH, LiveFederation
 from tests.mail_servers import Inbox, mail_server, text_of

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible, SettingsError
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.providers import Provider
 from blossomtune_gradio.services.entrances import Entrance, Entrances
 from blossomtune_gradio.services.notices.outbox import Outbox
@@ -27,6 +26,7 @@ from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.services.sites import kit_files
 from blossomtune_gradio.services.sites.kits import KitService, TokenRefused
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.people import ADMIN, PrivateKey, approved, ask, person
 
 BY_FLEET = Entrance("a:1", b"ca")

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from blossomtune_gradio.flower.credentials import ServerCredentials, ensure_server_credentials
+from blossomtune_gradio.tls import ServerCredentials, ensure_server_credentials
 from blossomtune_gradio.web.limits import FLEET, KIB, MIB, PAGE, Door
 from blossomtune_gradio.web.listener import within_open_files
 from blossomtune_gradio.web.places import Places, Stage

@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
-from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
+from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.store.models import RunStatus
+from blossomtune_gradio.tls import ensure_server_credentials
 from blossomtune_gradio.web.gateway import ASKING, FleetGateway, fleet_app
 from tests.fleet_door import Desk, Server
 from tests.fleet_site import FleetSite, refusal

@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.identity import LOCAL_ADMIN
 from blossomtune_gradio.mail import (
     Letter,
@@ -23,6 +22,7 @@ from blossomtune_gradio.services.notices.mailer import Mailer
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.store.models import Mail, MailStatus, Participant, now
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.mail_servers import Inbox, mail_server, server_context, silent_server, text_of
 from tests.people import ADMIN, person
 from tests.support import free_port, wait_for

@@ -3,8 +3,8 @@
 import pytest
 
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotPossible
-from blossomtune_gradio.flower.app_template import new_app
-from blossomtune_gradio.flower.apps import check
+from blossomtune_gradio.flower.apps.catalogue import check
+from blossomtune_gradio.flower.apps.template import new_app
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.store.models import AuditEntry

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from blossomtune_gradio.flower import commands
+from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.site.kit import Site, proof, public_key
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN, approved, person

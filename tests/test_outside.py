@@ -6,8 +6,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.services.outside import seen
+from blossomtune_gradio.tls import ensure_server_credentials
 from tests.fleet_door import Server
 from tests.support import free_port
 

@@ -33,13 +33,13 @@ from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.site.kit import Site, existing_key, proof, read_site
 from blossomtune_gradio.site.network import judged_clock
 from blossomtune_gradio.site.reports import last_lines, without_paths
 from blossomtune_gradio.site.words import Fault
 from blossomtune_gradio.store.models import Participant, now
+from blossomtune_gradio.tls import ensure_server_credentials
 from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.server import WebServer
 from tests.fleet_door import Desk, Server

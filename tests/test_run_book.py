@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from blossomtune_gradio.flower.facts import RunFact
+from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import record
@@ -13,8 +13,8 @@ from blossomtune_gradio.services.notices.webhook_address import AddressGuard
 from blossomtune_gradio.services.notices.webhooks import WebhookService
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.tally import Tally
-from blossomtune_gradio.services.runs.verdict import StopWish, judged
+from blossomtune_gradio.services.runs.judging.tally import Tally
+from blossomtune_gradio.services.runs.judging.verdict import StopWish, judged
 from blossomtune_gradio.store.models import Run, RunEvent
 from tests.people import ADMIN
 

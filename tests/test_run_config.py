@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from blossomtune_gradio.flower.apps import (
+from blossomtune_gradio.flower.apps.catalogue import (
     FlowerApp,
     form_value,
     typed_value,

@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blossomtune_gradio.flower.facts import LogChunk
-from blossomtune_gradio.flower.round_log import RoundParser
+from blossomtune_gradio.flower.lines.round_log import RoundParser
+from blossomtune_gradio.flower.link.facts import LogChunk
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.plain_text import plain
-from blossomtune_gradio.services.runs.log import RunLog
+from blossomtune_gradio.services.runs.carrying.log import RunLog
 
 TEXTS = st.lists(st.text("ab \n\r\x0b\x85\u2028", max_size=6), min_size=1, max_size=12)
 

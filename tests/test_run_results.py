@@ -15,9 +15,9 @@ import pytest
 
 from blossomtune_gradio.app_variables import app_variables, unset
 from blossomtune_gradio.errors import NotAllowed, NotFound, SettingsError
-from blossomtune_gradio.flower.commands import child_environment
+from blossomtune_gradio.flower.link.commands import child_environment
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs.results import ResultService
+from blossomtune_gradio.services.runs.carrying.results import ResultService
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Run
 from tests.live import LiveFederation

@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import select
 
 from blossomtune_gradio.errors import NotAllowed
-from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.facts import RunFact
+from blossomtune_gradio.flower.link import commands
+from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.outside import told
+from blossomtune_gradio.services.runs.queue.outside import told
 from blossomtune_gradio.store.models import AuditEntry, Run, RunStatus
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN

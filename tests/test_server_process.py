@@ -13,12 +13,12 @@ from flwr.supercore.logger import console_handler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blossomtune_gradio.flower import commands, server_process
-from blossomtune_gradio.flower.facts import LogChunk
-from blossomtune_gradio.flower.round_log import RoundParser
-from blossomtune_gradio.flower.server_process import Answers, Output, one_line, sendable
+from blossomtune_gradio.flower.lines.round_log import RoundParser
+from blossomtune_gradio.flower.link import commands, server_process
+from blossomtune_gradio.flower.link.facts import LogChunk
+from blossomtune_gradio.flower.link.server_process import Answers, Output, one_line, sendable
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.runs.log import RunLog
+from blossomtune_gradio.services.runs.carrying.log import RunLog
 
 FORGED = "INFO :      [ROUND 77/3]"
 POINT = '@@BLOSSOM {"round": 77, "accuracy": 0.999}'

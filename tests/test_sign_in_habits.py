@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from blossomtune_gradio.flower.credentials import ensure_server_credentials
 from blossomtune_gradio.providers import Provider
 from blossomtune_gradio.services.audit.trail import AuditFilter
+from blossomtune_gradio.tls import ensure_server_credentials
 from blossomtune_gradio.web.oauth import OAuthClients, SignInRefused
 from tests.live import LiveFederation
 from tests.oidc import OidcProvider, Wishes, answered, sign_in

@@ -8,7 +8,7 @@ import pytest
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotAllowed
-from blossomtune_gradio.flower.app_facts import FlowerApp, SiteNeeds
+from blossomtune_gradio.flower.apps.facts import FlowerApp, SiteNeeds
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.sites.lacks import SiteLacks
 from blossomtune_gradio.services.sites.reports import Report

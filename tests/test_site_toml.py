@@ -285,6 +285,6 @@ def test_a_variable_that_stops_flowers_client_is_named_by_making_one(
 
 @pytest.fixture(scope="module")
 def app_ca(tmp_path_factory):
-    from blossomtune_gradio.flower.credentials import ensure_server_credentials
+    from blossomtune_gradio.tls import ensure_server_credentials
 
     return ensure_server_credentials(tmp_path_factory.mktemp("ca"), []).ca_cert.read_bytes()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from flwr.proto.node_pb2 import NodeInfo
 
-from blossomtune_gradio.flower.facts import Node, node_fact
+from blossomtune_gradio.flower.link.facts import Node, node_fact
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.review.directory import Person
 from blossomtune_gradio.services.review.query import SITES, Query

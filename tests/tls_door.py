@@ -7,7 +7,7 @@ import ssl
 import threading
 from contextlib import suppress
 
-from blossomtune_gradio.flower.credentials import ServerCredentials
+from blossomtune_gradio.tls import ServerCredentials
 
 
 class TlsDoor:

@@ -17,7 +17,7 @@ from blossomtune_gradio.cli.output import Commands, show, table
 from blossomtune_gradio.errors import NotFound
 
 if TYPE_CHECKING:
-    from blossomtune_gradio.flower.apps import FlowerApp
+    from blossomtune_gradio.flower.apps.catalogue import FlowerApp
 
 
 def add_to(commands: Commands) -> None:
@@ -50,8 +50,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     """0: it can run; 1: it cannot."""
-    from blossomtune_gradio.flower.app_installed import Installed
-    from blossomtune_gradio.flower.apps import read_app
+    from blossomtune_gradio.flower.apps.catalogue import read_app
+    from blossomtune_gradio.flower.apps.installed import Installed
 
     folder = arguments.folder.expanduser().absolute()
     if not folder.is_dir():
@@ -64,7 +64,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace) -> int:
-    from blossomtune_gradio.flower.app_template import new_app
+    from blossomtune_gradio.flower.apps.template import new_app
 
     folder = arguments.folder or config.load().flower_apps_dir
     if not folder.is_dir():

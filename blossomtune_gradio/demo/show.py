@@ -17,7 +17,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.demo.local_sites import LocalSite, leave_all
 from blossomtune_gradio.demo.view import DemoView
 from blossomtune_gradio.errors import NotPossible, SettingsError
-from blossomtune_gradio.flower import commands
+from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.identity import LOCAL_ADMIN
 from blossomtune_gradio.processes import end_leftovers
 from blossomtune_gradio.services.runs.metrics import REPLIES, SERVER_ACCURACY, SERVER_LOSS

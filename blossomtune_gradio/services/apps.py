@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from blossomtune_gradio.flower.app_template import new_app
-from blossomtune_gradio.flower.apps import AppCatalogue, FlowerApp
+from blossomtune_gradio.flower.apps.catalogue import AppCatalogue, FlowerApp
+from blossomtune_gradio.flower.apps.template import new_app
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.store.database import Database

@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from sqlalchemy import make_url
 
 from blossomtune_gradio.errors import BlossomError
-from blossomtune_gradio.flower.apps import AppCatalogue
+from blossomtune_gradio.flower.apps.catalogue import AppCatalogue
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.entrances import Entrances

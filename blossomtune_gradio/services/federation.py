@@ -19,11 +19,10 @@ from blossomtune_gradio.errors import (
     NotPossible,
     ProcessFailed,
 )
-from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.credentials import ServerCredentials
-from blossomtune_gradio.flower.diagnosis import program_cause
-from blossomtune_gradio.flower.messages import MessageBox
-from blossomtune_gradio.flower.noise import is_noise
+from blossomtune_gradio.flower.lines.diagnosis import program_cause
+from blossomtune_gradio.flower.lines.noise import is_noise
+from blossomtune_gradio.flower.link.control import FlowerControl
+from blossomtune_gradio.flower.link.messages import MessageBox
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import FileFollower, LogStore
 from blossomtune_gradio.processes import (
@@ -37,6 +36,7 @@ from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.flower_programs import EXECUTOR, SUPERLINK, FlowerPrograms
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.tls import ServerCredentials
 
 CONNECTION = "blossomtune"  # the name the SuperLink has in Flower's own config.toml
 

@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from blossomtune_gradio.flower import commands
-from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.credentials import ServerCredentials, make_secret_file
+from blossomtune_gradio.flower.link import commands
+from blossomtune_gradio.flower.link.control import FlowerControl
 from blossomtune_gradio.processes import Program
 from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.tls import ServerCredentials, make_secret_file
 
 SUPERLINK, EXECUTOR = "superlink", "executor"
 

@@ -16,10 +16,10 @@ from typing import Any
 from blossomtune_gradio.identity import SYSTEM, Role, User
 from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.runs.asking.service import RunService
+from blossomtune_gradio.services.runs.judging.verdict import Cause
 from blossomtune_gradio.services.runs.metrics import MetricService
-from blossomtune_gradio.services.runs.service import RunService
-from blossomtune_gradio.services.runs.verdict import Cause
-from blossomtune_gradio.services.runs.waiting import ANSWERS
+from blossomtune_gradio.services.runs.queue.waiting import ANSWERS
 from blossomtune_gradio.services.sites.service import Site, SiteService
 from blossomtune_gradio.store.models import Run, RunStatus
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.flower.apps import ConfigField, FlowerApp
+from blossomtune_gradio.flower.apps.catalogue import ConfigField, FlowerApp
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.ui.components import part

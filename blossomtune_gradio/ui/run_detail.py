@@ -12,7 +12,7 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidFields, NotFound
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs import stake
+from blossomtune_gradio.services.runs.asking import stake
 from blossomtune_gradio.store.models import Run, RunSite, now
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts

@@ -13,13 +13,13 @@ from typing import Any
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidFields, InvalidInput, NotFound
-from blossomtune_gradio.flower.app_config import form_value
-from blossomtune_gradio.flower.app_ranges import range_of
-from blossomtune_gradio.flower.apps import ConfigField, FlowerApp
+from blossomtune_gradio.flower.apps.catalogue import ConfigField, FlowerApp
+from blossomtune_gradio.flower.apps.config import form_value
+from blossomtune_gradio.flower.apps.ranges import range_of
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.federation import CONNECTION
-from blossomtune_gradio.services.runs.limits import RunLimits, site_keys
-from blossomtune_gradio.services.runs.request import (
+from blossomtune_gradio.services.runs.asking.limits import RunLimits, site_keys
+from blossomtune_gradio.services.runs.asking.request import (
     RunRequest,
     checked,
     differences,

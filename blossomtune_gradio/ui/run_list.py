@@ -6,7 +6,7 @@ from typing import Any
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs.history import RunFilter
+from blossomtune_gradio.services.runs.asking.history import RunFilter
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from blossomtune_gradio.errors import BlossomError
-from blossomtune_gradio.flower.files import write_private
+from blossomtune_gradio.files import write_private
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.store.models import AuditEntry, now
 

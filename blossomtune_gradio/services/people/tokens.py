@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import BlossomError, InvalidInput, NotFound, NotPossible
-from blossomtune_gradio.flower.files import write_private
+from blossomtune_gradio.files import write_private
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.audit.trail import record

@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.flower.facts import RunFact
+from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore, read_level
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.alerts import AlertService
-from blossomtune_gradio.services.runs.verdict import Incident, StopWish, Verdict
+from blossomtune_gradio.services.runs.judging.verdict import Incident, StopWish, Verdict
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (
     OUTSIDE,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, String, cast, func, literal, select
 
-from blossomtune_gradio.flower.round_log import Point
+from blossomtune_gradio.flower.lines.round_log import Point
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.store.database import Database, upsert
 from blossomtune_gradio.store.models import MetricPoint, Participant, ParticipantStatus, Run

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from blossomtune_gradio.flower.messages import MessageBox
-from blossomtune_gradio.flower.replies import Forged, Reply, read
+from blossomtune_gradio.flower.link.messages import MessageBox
+from blossomtune_gradio.flower.link.replies import Forged, Reply, read
 
 MOST_TIMES = 5
 """A SuperNode announces its reply again only if the answer got lost on the way."""

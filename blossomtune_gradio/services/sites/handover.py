@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from blossomtune_gradio.errors import FlowerError
-from blossomtune_gradio.flower.messages import MessageBox, OpenMessage
-from blossomtune_gradio.flower.replies import (
+from blossomtune_gradio.flower.link.messages import MessageBox, OpenMessage
+from blossomtune_gradio.flower.link.replies import (
     ACTIVATE_PATH,
     OBJECT_PATH,
     PULL_PATH,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from blossomtune_gradio.flower.commands import plain_supernode_command
+from blossomtune_gradio.flower.link.commands import plain_supernode_command
 from blossomtune_gradio.services.entrances import Entrance
 
 _DAY = (2026, 1, 1, 0, 0, 0)  # of each file; when it was packed says nothing

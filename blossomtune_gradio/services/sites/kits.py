@@ -24,8 +24,8 @@ from blossomtune_gradio.errors import (
     NotFound,
     NotPossible,
 )
-from blossomtune_gradio.flower import possession
-from blossomtune_gradio.flower.credentials import SiteKey, parse_public_key
+from blossomtune_gradio.flower.link import possession
+from blossomtune_gradio.flower.link.site_keys import SiteKey, parse_public_key
 from blossomtune_gradio.identity import Role, User, require_owner
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.entrances import Entrance, Entrances

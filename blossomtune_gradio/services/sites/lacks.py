@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blossomtune_gradio.flower.app_facts import FlowerApp
+from blossomtune_gradio.flower.apps.facts import FlowerApp
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.sites.reports import SiteReports
 from blossomtune_gradio.services.sites.service import SiteService

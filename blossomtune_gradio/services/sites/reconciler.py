@@ -19,9 +19,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
-from blossomtune_gradio.flower.control import FlowerControl
-from blossomtune_gradio.flower.facts import Node
-from blossomtune_gradio.flower.failures import Code, FlowerRefused
+from blossomtune_gradio.flower.link.control import FlowerControl
+from blossomtune_gradio.flower.link.facts import Node
+from blossomtune_gradio.flower.link.failures import Code, FlowerRefused
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import record

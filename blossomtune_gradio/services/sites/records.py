@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.flower.facts import Node
+from blossomtune_gradio.flower.link.facts import Node
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.notices.outbox import Outbox

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
-from blossomtune_gradio.flower.facts import Node
+from blossomtune_gradio.flower.link.facts import Node
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.federation import FederationService

@@ -6,6 +6,7 @@ out of one can be sent as UTF-8 and JSON. `kept` is the one door for that.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -33,14 +34,17 @@ def moved(what: str, old: Word, new: Word, table: Mapping[Word, set[Word]]) -> W
 def kept(value: Any) -> Any:
     """A value, or all of a JSON value, as the tables keep it.
 
-    Half characters (`\\ud800`) and NUL are written out, numbers are cut to 64 bits. Who computes
-    something over what will be stored does it over this.
+    Half characters (`\\ud800`) and NUL are written out, numbers are cut to 64 bits, and what JSON
+    has no number for becomes a text ("nan", "inf"). Who computes something over what will be stored
+    does it over this.
     """
     match value:
         case str():
             return _UNSENDABLE.sub(lambda hit: f"\\u{ord(hit[0]):04x}", value)
-        case bool() | None | float():
+        case bool() | None:
             return value
+        case float():
+            return value if math.isfinite(value) else str(value)
         case int():
             return min(max(value, -_MOST), _MOST)
         case Mapping():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs import stake
+from blossomtune_gradio.services.runs.asking import stake
 from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome

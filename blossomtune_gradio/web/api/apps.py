@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.flower.apps import FlowerApp
+from blossomtune_gradio.flower.apps.catalogue import FlowerApp
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import AppView, FindingView, Name, NeedsView, NewApp

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
-from blossomtune_gradio.flower.signatures import Signatures
+from blossomtune_gradio.flower.link.signatures import Signatures
 from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.traffic import Traffic

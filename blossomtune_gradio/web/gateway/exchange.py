@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope
 
 from blossomtune_gradio.errors import FlowerUnreachable
-from blossomtune_gradio.flower.replies import (
+from blossomtune_gradio.flower.link.replies import (
     ACTIVATE_PATH,
     HEARTBEAT_PATH,
     PULL_PATH,
@@ -25,7 +25,7 @@ from blossomtune_gradio.flower.replies import (
     Reply,
     awaited,
 )
-from blossomtune_gradio.flower.signatures import Signatures
+from blossomtune_gradio.flower.link.signatures import Signatures
 from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.traffic import Traffic

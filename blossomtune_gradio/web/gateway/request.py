@@ -6,7 +6,7 @@ import re
 
 from starlette.types import Scope, Send
 
-from blossomtune_gradio.flower.replies import KEY_HEADER
+from blossomtune_gradio.flower.link.replies import KEY_HEADER
 from blossomtune_gradio.web.upstream import Headers
 
 JOIN_PATH = "/api/v1/join"

@@ -1,0 +1,1 @@
+"""What Flower's programs and apps wrote, understood: rounds, numbers, causes."""

@@ -1,0 +1,1 @@
+"""What people ask for: a run, its end, its place, what is kept of it."""

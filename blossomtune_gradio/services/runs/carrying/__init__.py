@@ -1,0 +1,1 @@
+"""One run in its slot: handed to Flower, followed to its end."""

@@ -1,0 +1,42 @@
+"""What every worker of a run needs; made once by the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blossomtune_gradio.errors import BlossomError
+from blossomtune_gradio.flower.apps.catalogue import AppCatalogue
+from blossomtune_gradio.flower.apps.reads import NOTHING_KNOWN, AppReads, app_reads
+from blossomtune_gradio.flower.link.messages import MessageBox
+from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.services.federation import FederationService
+from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.carrying.results import ResultService
+from blossomtune_gradio.services.runs.metrics import MetricService
+from blossomtune_gradio.services.sites.service import SiteService
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """The parts a worker uses."""
+
+    book: RunBook
+    apps: AppCatalogue
+    federation: FederationService
+    metrics: MetricService
+    results: ResultService
+    logs: LogStore
+    sites: SiteService
+    box: MessageBox
+    environment: Mapping[str, str]
+    folder: Path  # a sub-folder for each run
+    records: Path  # of child programs
+
+    def reads(self, app: str) -> AppReads:
+        """What this app's code asks for; nothing where it is not among the apps any more."""
+        try:
+            return app_reads(self.apps.get(app))
+        except BlossomError:
+            return NOTHING_KNOWN

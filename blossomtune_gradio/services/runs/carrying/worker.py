@@ -1,0 +1,117 @@
+"""One run in its slot: handed to Flower, followed, ended. A thread of its own.
+
+Every step can be repeated after a crash. Surprise: an error of ours must neither end a run that
+goes well nor hold its slot for ever, so the work is tried again some times before it is given up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from blossomtune_gradio.services.runs.carrying.follower import RunFollower
+from blossomtune_gradio.services.runs.carrying.submission import Submission
+from blossomtune_gradio.services.runs.carrying.tools import Tools
+from blossomtune_gradio.services.runs.judging.verdict import Verdict, stumbled
+from blossomtune_gradio.services.runs.watching.watch import AGAIN, RunWatcher
+from blossomtune_gradio.store.models import Run
+
+_TRIES, _PAUSE = 3, 2.0
+
+
+class RunWorker:
+    """Takes one submitted run to its end."""
+
+    def __init__(self, run: Run, tools: Tools, on_end: Callable[[], None]) -> None:
+        self.run_id, self._tools, self._on_end = run.id, tools, on_end
+        self.watcher = RunWatcher(run.id, tools.book, tools.sites, tools.box)
+        self._ending = threading.Event()
+        self._submission = Submission(run.id, tools, self._ending)
+        self._thread = threading.Thread(target=self._serve, name=f"run-{run.id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin, or go on where the last program of ours ended."""
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """True when its slot is free again."""
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Stop following; the run itself goes on."""
+        self._ending.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait until its thread has gone and no `flwr run` is left."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+        self._submission.close()
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        tries = 0
+        while not self._ending.is_set():
+            try:
+                self._work()
+                break
+            except Exception as error:  # noqa: BLE001 - one bad run must not wedge the queue
+                tries += 1
+                self._tools.book.tell(f"ERROR: Run {self.run_id} stumbled: {error!r}")
+                if tries >= _TRIES and self._give_up(error):
+                    break
+                self._ending.wait(_PAUSE)
+        self._on_end()
+
+    def _work(self) -> None:
+        book = self._tools.book
+        while not self._ending.is_set():
+            run = book.get(self.run_id)
+            if run.status.is_end:
+                return
+            step = self._submission.work if run.flower_run_id is None else self._follow
+            verdict = step(run)
+            if verdict is not None:
+                book.end(self.run_id, verdict)
+
+    def _follow(self, run: Run) -> Verdict | None:
+        tools = self._tools
+        follower = RunFollower(
+            run,
+            tools.book,
+            tools.federation,
+            tools.metrics,
+            tools.logs,
+            self.watcher,
+            self._ending,
+            lambda: tools.reads(run.app),
+        )
+        verdict = follower.to_the_end()
+        if verdict is None and tools.book.get(run.id).stop_reason == AGAIN:
+            self._begin_anew()
+        return verdict
+
+    def _begin_anew(self) -> None:
+        """Flower's run is over; the next round of `_work` submits with the changed values."""
+        with self._tools.book.change(self.run_id) as (_, run):
+            if run.stop_asked_by or self._ending.is_set():
+                return
+            self._submission.forget()
+            self._tools.results.remove(str(run.flower_run_id))
+            run.flower_run_id, run.stop_reason = None, ""
+            run.round, run.round_began_at = 0, None
+
+    def _give_up(self, error: Exception) -> bool:
+        """End a run that we cannot go on with, so that its slot is free. False: not even that."""
+        try:
+            run = self._tools.book.get(self.run_id)
+            if run.flower_run_id is not None:
+                self._tools.federation.control.stop(int(run.flower_run_id))
+        except Exception as other:  # noqa: BLE001 - Flower may be what is broken
+            self._tools.book.tell(f"ERROR: Run {self.run_id} could not be stopped: {other!r}")
+        try:
+            self._tools.book.end(self.run_id, stumbled(error))
+        except Exception:  # noqa: BLE001 - the database may be what is broken; it is tried again
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""How a run really ended, and why."""

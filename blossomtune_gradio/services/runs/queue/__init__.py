@@ -1,0 +1,1 @@
+"""Which run gets a slot, and what the others wait for."""

@@ -1,0 +1,157 @@
+"""The queue: which run gets a slot, and when. Each run in a slot has a worker of its own.
+
+Runs are admitted by their position. One that needs more sites than are online is held back with a
+card that names the missing ones, and those behind it may overtake, so a run that waits never wedges
+the queue. Surprise: after a restart more runs may be active than there are slots; all of them are
+followed, and nothing new is admitted until enough have ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from blossomtune_gradio.errors import FlowerError
+from blossomtune_gradio.identity import SYSTEM
+from blossomtune_gradio.services.runs.carrying.tools import Tools
+from blossomtune_gradio.services.runs.carrying.worker import RunWorker
+from blossomtune_gradio.services.runs.judging.verdict import Verdict
+from blossomtune_gradio.services.runs.queue import waiting
+from blossomtune_gradio.services.runs.queue.deadlines import GoOn, for_waiting
+from blossomtune_gradio.services.runs.queue.outside import Outside
+from blossomtune_gradio.services.runs.queue.waiting import Wait
+from blossomtune_gradio.services.runs.watching.watch import lower_sites, tell_of_wait
+from blossomtune_gradio.store.models import Run, RunStatus
+
+_EVERY = 1.0  # seconds between two looks at the queue
+_OUTSIDE_EVERY = 2.0  # and at what Flower has that we did not start
+_LEAVE_SECONDS = 30.0
+
+
+@dataclass
+class _Held:
+    """A run at the head of the queue that waits for sites."""
+
+    told: bool = False
+
+
+class Runner:
+    """Admits queued runs and keeps their workers."""
+
+    def __init__(self, tools: Tools, slots: int = 1) -> None:
+        self._tools, self._book, self.slots = tools, tools.book, slots
+        self._workers: dict[int, RunWorker] = {}
+        self._held: dict[int, _Held] = {}
+        self._wake, self._ending = threading.Event(), threading.Event()
+        self._outside, self._looked_outside = Outside(tools), 0.0
+        self._thread = threading.Thread(target=self._serve, name="runner", daemon=True)
+
+    def open(self) -> None:
+        """Go on where the last program of ours ended."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop admitting and following; the runs themselves go on."""
+        self._ending.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(_LEAVE_SECONDS)
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.close()
+        for worker in workers:
+            worker.join(_LEAVE_SECONDS)
+
+    def wake(self) -> None:
+        """Something changed: look at the queue now."""
+        self._wake.set()
+
+    def wait_of(self, run: Run) -> Wait | None:
+        """What a run that has not ended waits for, or None."""
+        if run.status.is_end:
+            return None
+        if not self._tools.federation.running:
+            return waiting.for_superlink(run)
+        if run.status is not RunStatus.QUEUED:
+            worker = self._workers.get(run.id)
+            return worker.watcher.wait(run) if worker else None
+        if run.waiting_since is not None and run.min_sites > self._online():
+            return self._wait_for_sites(run)
+        active = self._book.active()
+        if len(active) >= self.slots:
+            ahead = sum(one.position < run.position for one in self._book.queued())
+            return waiting.for_slot(active, ahead, self.slots)
+        if run.min_sites > self._online():
+            return self._wait_for_sites(run)
+        return None
+
+    def waiting_for(self, run: Run) -> str:
+        """The same as a sentence, or "" when there is no need to look at it."""
+        wait = self.wait_of(run)
+        return wait.sentence if wait and wait.late else ""
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001 - the queue must outlive any surprise
+                self._book.tell(f"ERROR: The queue stumbled: {error!r}")
+            self._wake.wait(_EVERY)
+            self._wake.clear()
+
+    def _step(self) -> None:
+        self._workers = {n: worker for n, worker in self._workers.items() if not worker.is_over}
+        self._look_outside()
+        for run in self._book.active():
+            if run.id not in self._workers:
+                self._employ(run)
+        if not self._tools.federation.running:
+            return
+        for run in self._book.queued():
+            is_free = len(self._workers) < self.slots and not self._ending.is_set()
+            if not is_free and run.waiting_since is None:
+                continue  # its deadline has not begun
+            if self._may_begin(run) and is_free and self._book.submitted(run.id):
+                self._held.pop(run.id, None)
+                self._employ(run)
+
+    def _look_outside(self) -> None:
+        """Runs that did not come from us take a slot, too: sites do one thing at a time."""
+        running = self._tools.federation.running
+        if not running or time.monotonic() - self._looked_outside < _OUTSIDE_EVERY:
+            return
+        self._looked_outside = time.monotonic()
+        with suppress(FlowerError):  # the next look will do
+            self._outside.take_in()
+
+    def _employ(self, run: Run) -> None:
+        worker = RunWorker(run, self._tools, self.wake)
+        self._workers[run.id] = worker
+        worker.start()
+
+    def _may_begin(self, run: Run) -> bool:
+        """Whether enough sites are online; else its wait, and what the deadline says, is noted."""
+        online = self._online()
+        if run.min_sites <= online:
+            return True
+        wait = self._wait_for_sites(run)
+        held = self._held.setdefault(run.id, _Held())
+        if run.waiting_since is None:
+            self._book.waits(run.id, wait.sentence)
+        held.told = tell_of_wait(self._book, run, wait, held.told)
+        what = for_waiting(run, online, wait.sentence)
+        if isinstance(what, GoOn):
+            lower_sites(self._book, run, what.sites)
+        elif what is not None:
+            self._book.end(run.id, Verdict(RunStatus.STOPPED, what.sentence, what.code))
+        return False
+
+    def _wait_for_sites(self, run: Run) -> Wait:
+        return waiting.for_sites(run, run.min_sites, self._tools.sites.sites(SYSTEM), None)
+
+    def _online(self) -> int:
+        return sum(site.presence == "online" for site in self._tools.sites.sites(SYSTEM))

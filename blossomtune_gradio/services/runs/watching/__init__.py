@@ -1,0 +1,1 @@
+"""Whom a run waits for, and what each site did."""
