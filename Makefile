@@ -13,10 +13,19 @@ ONLY ?=
 SMOKE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench install install-dev browser proxies clean
+.PHONY: help demo run test test-rest test-all steady steady-all durations check check-python \
+  check-browser bench install install-dev browser proxies clean
+
+# The tests in two halves that have nothing in common (tests/test_loop.py holds that), and how both
+# are run: a file is one worker's, and the files that take longest come first.
+QUICK := not soak and (main or not (slow or browser))
+REST := not soak and (slow or browser) and not main
+PYTEST := $(BIN)/python -m pytest
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
+TIMES ?= 50
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.apps ## a whole federation here, seen live (EXIT=1 DATA= MODEL= ROUNDS= SITES=)
 	@seconds=$$(cat $(VENV)/.seconds 2>/dev/null || echo 0); rm -f $(VENV)/.seconds; \
@@ -26,14 +35,34 @@ demo: $(VENV)/.apps ## a whole federation here, seen live (EXIT=1 DATA= MODEL= R
 run: $(VENV)/.apps ## serve the web page, nothing else
 	@exec $(BIN)/blossomtune serve
 
-test: $(VENV)/.dev browser proxies ## install what is missing and run the tests (not the soak)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.dev browser proxies ## what is quick, and the main job once for real
+	$(PYTEST) $(WORKERS) -m '$(QUICK)'
 
-check: $(VENV)/.dev ## ruff, mypy and the pre-commit hooks on all files
+test-rest: $(VENV)/.dev browser proxies ## what `make test` leaves out (not the soak)
+	$(PYTEST) $(WORKERS) -m '$(REST)'
+
+test-all: test test-rest ## all tests but the soak
+
+steady: $(VENV)/.dev ## every test of things that happen at once, TIMES=50 times
+	$(PYTEST) -n 2 --dist load -m 'concurrent and not soak' --repeat $(TIMES)
+
+steady-all: $(VENV)/.dev browser proxies ## all tests three times, with half a core taken away
+	for time in 1 2 3; do \
+	  $(BIN)/python -m tests.half_a_core $(PYTEST) $(WORKERS) -m 'not soak' || exit 1; \
+	done
+
+durations: $(VENV)/.dev browser proxies ## run all and write down how long each file takes
+	$(PYTEST) $(WORKERS) -m 'not soak' --write-durations
+
+check: check-python check-browser ## ruff, mypy, the pre-commit hooks and the browser half's checks
+
+check-python: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pre-commit run --all-files
+	SKIP=ruff-check,ruff-format,mypy $(BIN)/pre-commit run --all-files
+
+check-browser: $(VENV)/.dev
 
 bench: $(VENV)/.dev ## run the benchmarks (ONLY=startup for one, SMOKE=1 in small)
 	@$(BIN)/python -m benchmarks $(ONLY) $(if $(SMOKE),--smoke)

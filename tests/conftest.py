@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
+from tests import durations
 from tests.browser import chromium
 
 # The same examples on every machine; the soak draws new ones (`--hypothesis-profile=default`).
@@ -41,7 +42,31 @@ def browser() -> Iterator[Browser]:
         yield made
 
 
+# -- which tests, how often, in which order -------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--repeat", type=int, default=1, help="run each test so many times")
+    parser.addoption("--write-durations", action="store_true", help=f"rewrite {durations.TABLE}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--write-durations") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(durations.Recorder())
+
+
+@pytest.fixture
+def repetition() -> int:
+    return 0
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if (times := metafunc.config.getoption("--repeat")) > 1:
+        metafunc.fixturenames.append("repetition")
+        metafunc.parametrize("repetition", range(times))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: the quick ones then fill what time is left on each worker."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """The files that take longest first: quick ones fill what time is left on each worker."""
+    seconds = durations.known()
+    items.sort(key=lambda item: -seconds.get(item.path.stem, durations.UNKNOWN))

@@ -11,7 +11,7 @@ from tests.live import LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.main]
 SECOND = 1000.0
 
 

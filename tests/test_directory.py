@@ -258,6 +258,7 @@ def test_nobody_and_too_many_are_refused(app, ids):
         app.decisions.deny(ids, ADMIN, "")
 
 
+@pytest.mark.concurrent
 def test_two_admins_who_approve_the_same_people_at_once_give_each_one_partition(app):
     numbers = waiting(app, *(f"p{n}" for n in range(12)))
     with ThreadPoolExecutor(2) as pool:

@@ -125,6 +125,7 @@ def test_a_waiting_run_can_be_read_and_stopped(control, waiting_run):
     assert control.stop(waiting_run) is False
 
 
+@pytest.mark.concurrent
 def test_a_log_stream_that_is_resumed_repeats_nothing_and_misses_nothing(control, waiting_run):
     first = control.log_now(waiting_run)
     with ThreadPoolExecutor(1) as pool:
@@ -155,6 +156,7 @@ def test_a_stream_that_nobody_reads_any_more_is_left_alone(control, waiting_run)
     assert control.healthy()
 
 
+@pytest.mark.concurrent
 def test_many_threads_may_ask_at_once(control):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: (control.nodes(), control.runs(5)), range(40)))

@@ -474,6 +474,7 @@ def test_the_pace_remembers_a_bounded_number_of_addresses():
     assert len(pace) == 100
 
 
+@pytest.mark.concurrent
 def test_a_client_with_work_under_way_is_not_forgotten():
     pace = Pace(Share(rate=1, burst=5, parallel=1), clients=10)
     assert pace.enter("busy")

@@ -300,6 +300,7 @@ def shown(data: bytes) -> list[str]:
     return [read_level(plain(line.decode("utf-8", "replace")))[1] for line in complete]
 
 
+@pytest.mark.concurrent
 def test_lines_arrive_while_the_child_writes_and_half_a_line_waits(following, store, raw):
     add(raw, b"one\ntw")
     wait_for(lambda: texts(store.since({}).lines) == ["one"])
@@ -387,6 +388,7 @@ def test_trouble_is_told_in_a_sentence_and_nothing_is_lost_when_it_ends(followin
     assert texts(store.since({}).lines) == ["one", "two", "three"]
 
 
+@pytest.mark.concurrent
 def test_ten_thousand_lines_in_a_second_all_arrive(following, store, raw):
     code = "for i in range(10_000): print('burst', i)"
     with raw.open("ab") as out:
@@ -398,6 +400,7 @@ def test_ten_thousand_lines_in_a_second_all_arrive(following, store, raw):
 
 
 @pytest.mark.slow
+@pytest.mark.concurrent
 def test_kill_nine_in_the_middle_of_copying_loses_and_doubles_no_line(tmp_path, raw):
     """A follower in a process of its own is killed again and again while a child writes."""
     code = f"""

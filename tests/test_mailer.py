@@ -206,6 +206,7 @@ def test_a_final_refusal_is_not_repeated_until_an_admin_says_so(database, outbox
         wait_for(lambda: words(database) == ["sent", "sent"])
 
 
+@pytest.mark.concurrent
 def test_while_the_server_is_silent_nobody_waits_and_nothing_is_lost(
     database, settings, options, outbox, sending
 ):
@@ -235,6 +236,7 @@ def test_while_the_server_is_silent_nobody_waits_and_nothing_is_lost(
     assert inbox.each_once()
 
 
+@pytest.mark.concurrent
 def test_a_silent_server_does_not_hold_up_the_end(database, outbox, sending):
     with silent_server() as port, sending(port, step=60) as mailer:
         put(database, outbox, "ada")

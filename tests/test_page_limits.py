@@ -178,6 +178,7 @@ def in_turns(app: Counting, share: Share, streams: Share | None = None) -> Turns
     return Turns(app, lambda request: request.headers["cookie"], share, streams or share)
 
 
+@pytest.mark.concurrent
 def test_one_client_waits_for_itself_and_nobody_else_for_him():
     async def run() -> None:
         app = Counting()
@@ -214,6 +215,7 @@ def test_who_asks_too_often_is_told_so_in_the_language_of_the_path():
     asyncio.run(run())
 
 
+@pytest.mark.concurrent
 def test_streams_are_counted_apart():
     async def run() -> None:
         app = Counting()

@@ -120,6 +120,7 @@ def test_a_partition_that_does_not_exist_is_refused(participants, outbox, partit
         participants.approve(asked.id, ADMIN, partition)
 
 
+@pytest.mark.concurrent
 def test_of_many_approvals_at_once_onto_one_partition_one_succeeds(participants, outbox):
     people = [person(f"p{number}") for number in range(8)]
     rows = []
@@ -356,6 +357,7 @@ def _at_once(act, arguments, threads=50):
         return list(pool.map(one, arguments))
 
 
+@pytest.mark.concurrent
 def test_of_fifty_clicks_on_one_request_one_counts_and_the_others_read_who_was_first(
     participants, outbox, database
 ):
@@ -374,6 +376,7 @@ def test_of_fifty_clicks_on_one_request_one_counts_and_the_others_read_who_was_f
         assert session.query(AuditEntry).filter_by(action="participant.approve").count() == 1
 
 
+@pytest.mark.concurrent
 def test_fifty_approvals_of_twenty_people_onto_clashing_partitions_have_one_effect_each(
     database, settings, outbox, options
 ):
@@ -395,6 +398,7 @@ def test_fifty_approvals_of_twenty_people_onto_clashing_partitions_have_one_effe
         assert session.query(Mail).filter_by(kind="approved").count() == 13
 
 
+@pytest.mark.concurrent
 def test_fifty_requests_of_one_person_at_once_are_one_request(participants, database):
     answers = _at_once(
         participants.request_access, [(ADA, f"Site {n}", f"a{n}@example.org") for n in range(50)]

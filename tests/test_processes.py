@@ -205,6 +205,7 @@ def test_a_second_start_is_refused_and_a_second_stop_is_fine(supervisor, program
     assert supervisor.status.state is State.STOPPED
 
 
+@pytest.mark.concurrent
 def test_concurrent_starts_and_stops_leave_one_child_and_then_none(supervisor, program, tmp_path):
     refused: list[str] = []
 
@@ -231,6 +232,7 @@ def test_concurrent_starts_and_stops_leave_one_child_and_then_none(supervisor, p
     assert len(refused) == 7
 
 
+@pytest.mark.concurrent
 def test_stop_works_while_it_is_still_starting(supervisor, program):
     supervisor.start(program(PLAIN, ready=lambda: False))
     pid = supervisor.status.pid

@@ -124,9 +124,3 @@ def test_make_run_serves_until_ctrl_c(tmp_path):
     served.waits_for(r"BlossomTune is at http://127\.0\.0\.1:\d+")
     served.interrupt()
     assert those_of(tmp_path / "data") == []
-
-
-def test_make_check_finds_nothing(tmp_path):
-    assert "make check" in COMMANDS
-    check = Typed("make check", tmp_path)
-    assert check.process.wait(420) == 0, check.said

@@ -133,6 +133,7 @@ def test_the_same_idempotency_key_makes_one_run_and_a_taken_name_is_told(federat
     federation.ended(first)
 
 
+@pytest.mark.concurrent
 def test_a_click_that_arrives_twenty_times_at_once_is_one_run(federation):
     with ThreadPoolExecutor(20) as pool:
         made = list(

@@ -75,6 +75,7 @@ def test_only_the_moves_of_the_table_are_possible():
                     one.move_to(new)
 
 
+@pytest.mark.concurrent
 def test_many_threads_that_read_and_then_write_never_meet_a_locked_database(database: Database):
     with database.write() as session:
         session.add(Option(name="count", value="0"))

@@ -147,6 +147,7 @@ def test_a_name_that_is_not_found_in_time_is_given_up(receivers, service):
     names.answers.set()
 
 
+@pytest.mark.concurrent
 def test_who_drips_blocks_neither_others_nor_the_end(receivers, service):
     """No deadline ends these calls, so only queues of their own let the good one through."""
     webhooks = service(seconds=600.0)
@@ -169,6 +170,7 @@ def test_who_drips_blocks_neither_others_nor_the_end(receivers, service):
     assert {newest(webhooks, one).tries for one in bad} == {0}  # sent after the next start
 
 
+@pytest.mark.concurrent
 def test_tests_of_a_receiver_that_never_answers_do_not_pile_up(receivers, service):
     webhooks = service(seconds=1.0)
     hook = asked(webhooks, receivers(b"", b"").url)
