@@ -68,5 +68,5 @@ def watched_page(browser: Browser, url: str) -> Iterator[Page]:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     watched = Watched(page, url)
     yield page
-    assert watched.troubles == []
+    assert watched.troubles == [], watched.troubles
     page.context.close()
