@@ -53,7 +53,7 @@ def test_a_page_without_such_places_and_what_is_no_page_pass_as_they_are():
         await send({"type": "http.response.body", "body": b"two"})
 
     async def read(path):
-        transport = httpx.ASGITransport(EarlyHead(plain, "<link>"))
+        transport = httpx.ASGITransport(EarlyHead(plain, {"page": "<link>"}, "<style>"))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return await client.get(path)
 

@@ -15,9 +15,11 @@ from gradio.state_holder import StateHolder
 from starlette.types import Receive, Scope, Send
 
 from benchmarks.limits import snapshot
+from blossomtune_gradio.ui.page import build_page
 from blossomtune_gradio.ui.sessions import LightSession, LightSessions, keep_light_sessions
 from blossomtune_gradio.web import limits
 from blossomtune_gradio.web.limits import KIB, Share, body_limit
+from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.server import page_api, with_pages
 from blossomtune_gradio.web.sessions import Cookies
 from blossomtune_gradio.web.turns import Turns
@@ -81,7 +83,7 @@ def test_the_mounted_pages_keep_light_sessions_and_no_more_than_allowed(federati
     settings = federation.app.settings
     cookies = Cookies(settings.data_dir / "session.key", https=False, hours=1)
     api = page_api(federation.app, cookies)
-    with_pages(federation.app, api)
+    with_pages(build_page(federation.app, current_user), api)
     holders = [
         route.app.state_holder
         for route in api.routes

@@ -15,7 +15,9 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, Route
 
 from blossomtune_gradio.identity import Role, User
+from blossomtune_gradio.ui.page import build_page
 from blossomtune_gradio.web.api import PREFIX
+from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.server import page_api, with_pages
 from blossomtune_gradio.web.sessions import Cookies
 from tests.live import LiveFederation
@@ -95,6 +97,7 @@ ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else t
     "GET /download/run/{run_id}/log": RESEARCHER,
     "GET /download/run/{run_id}/files/{name:path}": RESEARCHER,
     "GET /download/audit.{form}": ADMINS,
+    "GET /parts/{digest}/{name:path}": ANYONE,
     "GET /login": ANYONE,
     "GET /login/callback": ANYONE,  # the state kept by the browser decides
     "GET /login/callback/{name}": ANYONE,
@@ -245,7 +248,8 @@ def test_a_route_answers_whom_the_table_says(federation, cast, kits, route):
 
 
 def test_of_gradios_own_routes_only_the_declared_ones_are_open(federation, cast):
-    gradio = with_pages(federation.app, page_api(federation.app, _cookies(federation)))
+    pages = build_page(federation.app, current_user)
+    gradio = with_pages(pages, page_api(federation.app, _cookies(federation)))
     open_ones = set()
     for route in _flat(gradio.routes):
         for method in sorted((route.methods or set()) - {"HEAD"}):

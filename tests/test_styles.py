@@ -2,11 +2,9 @@
 
 import re
 from collections import defaultdict
-from pathlib import Path
 
-from blossomtune_gradio.ui import components
+from blossomtune_gradio.ui.parts.carrier import FOLDER
 
-FOLDER = Path(components.__file__).parent
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _RULE = re.compile(r"([^{};]+)\{[^{}]*\}")
 # The class that a selector begins with: the rule holds wherever that class is used.
@@ -15,9 +13,9 @@ _LEADS = re.compile(r"(?:\.dark |\.gradio-container )?[a-z]*\.(bt-[\w-]+)")
 
 def test_the_look_of_a_class_stands_in_one_file():
     dressed = defaultdict(set)
-    for file in FOLDER.glob("*.css"):
+    for file in FOLDER.glob("*/*.css"):
         for selectors in _RULE.findall(_COMMENT.sub("", file.read_text("utf-8"))):
             for selector in re.split(r",(?![^(]*\))", selectors):
                 if leads := _LEADS.match(selector.strip()):
-                    dressed[leads[1]].add(file.name)
+                    dressed[leads[1]].add(file.relative_to(FOLDER).as_posix())
     assert {name: files for name, files in dressed.items() if len(files) > 1} == {}

@@ -12,10 +12,10 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.apps.catalogue import ConfigField, FlowerApp
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.plain_text import plain
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
+from blossomtune_gradio.ui.parts import part
 
 _MOST_FIELDS = 100  # settings that are shown of one app
 _LONGEST_VALUE = 120  # characters
@@ -38,7 +38,7 @@ def build_apps(app: Application, guard: Guard) -> None:
         name = asked.get("name") if isinstance(asked, dict) else None
         return {"html": app.apps.get(str(name)).readme}
 
-    cards = part("apps", elem_id="apps", readers=(apps, app_readme))
+    cards = part("apps", elem_id="apps", readers=(apps, app_readme), triggers=("make",))
 
     @guard(Role.RESEARCHER)
     def on_make(event: gr.EventData, user: User) -> Said:

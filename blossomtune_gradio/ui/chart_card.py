@@ -13,9 +13,9 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.ui.charts import CHARTS, chart, numbers
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.parts import part
 
 NEWEST, CHOSEN = "newest", "chosen"
 _HEIGHT = 240  # pixels of a chart
@@ -27,7 +27,7 @@ def build_charts(app: Application, guard: Guard, of: str = NEWEST) -> None:
         part("charts")
         with gr.Row(elem_id="plots"):
             plots = [_plot(name) for name in CHARTS]
-        below = part("numbers", elem_id="numbers", of=of)
+        below = part("numbers", elem_id="numbers", triggers=("grown",), of=of)
 
     @guard(Role.PARTICIPANT)
     def on_grown(event: gr.EventData, user: User) -> list[Any]:

@@ -15,10 +15,10 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.join_site import site_readers
 from blossomtune_gradio.ui.join_state import standing
+from blossomtune_gradio.ui.parts import part
 
 _ASKED = ("site", "email", "organisation", "message", "data")
 

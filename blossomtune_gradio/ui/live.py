@@ -7,9 +7,9 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role
 from blossomtune_gradio.ui.chart_card import build_charts
-from blossomtune_gradio.ui.components import needs, part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
+from blossomtune_gradio.ui.parts import needs, part
 
 
 def build_live(app: Application, guard: Guard) -> None:

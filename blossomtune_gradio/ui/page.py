@@ -15,10 +15,10 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import WHO, Role, User
 from blossomtune_gradio.ui.admin import build_admin
-from blossomtune_gradio.ui.components import head, needs, part
 from blossomtune_gradio.ui.guard import Guard, assert_all_guarded
 from blossomtune_gradio.ui.join import build_join
 from blossomtune_gradio.ui.live import build_live
+from blossomtune_gradio.ui.parts import needs, part
 from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.runs import build_runs
 from blossomtune_gradio.ui.theme import theme
@@ -91,7 +91,7 @@ def _links(here: Page) -> str:
 def mount_options() -> dict[str, Any]:
     """Look of the pages: what `gr.mount_gradio_app` must be given."""
     icon = f'<link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">'
-    return {"theme": theme(), "head": icon + head()}
+    return {"theme": theme(), "head": icon}
 
 
 def _snapshot(app: Application, guard: Guard, *, lists_sites: bool) -> Callable[..., Any]:

@@ -8,8 +8,8 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.store.models import AlertKind, Webhook, WebhookDelivery
 from blossomtune_gradio.ui import asked as sent
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.run_rows import iso
 
 _WORDS = {

@@ -16,9 +16,9 @@ from blossomtune_gradio.services.runs.asking import stake
 from blossomtune_gradio.store.models import Run, RunSite, now
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.run_form import Readers
 from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row

@@ -28,8 +28,8 @@ from blossomtune_gradio.services.runs.asking.request import (
 )
 from blossomtune_gradio.store.models import Run
 from blossomtune_gradio.ui import asked as sent
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.parts import part
 
 _LIMITS = {
     "min_sites": "The minimum number of sites",

@@ -1,4 +1,4 @@
-"""Colours, type and spacing of the page, as a Gradio theme; the rest is in `components/style.css`.
+"""Colours, type and spacing of the page, as a Gradio theme; the rest is in `parts/kit/style.css`.
 
 One accent, plum, on paper-like neutrals. Text meets WCAG AA (4.5:1) in both modes. The font is one
 that Gradio ships, so no request leaves the server; fixed width is the machine's own, which spares

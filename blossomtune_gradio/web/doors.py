@@ -33,6 +33,7 @@ _OURS = re.compile(
 )
 # With the method, as Gradio has routes of the same names that must not be reached.
 _SIGNING_IN = re.compile(r"GET /login(/callback)?(/[a-z0-9-]+)?|POST /logout(/everywhere)?")
+_PARTS = re.compile(r"GET /parts/[0-9a-f]{16}/([a-z_]+/)?[a-z_]+\.(js|css)")
 _METHODS = frozenset(("GET", "HEAD", *_UNSAFE))  # OPTIONS is asked by other sites only
 _HUGGING_FACE = "https://huggingface.co https://*.huggingface.co"
 _FOREIGN = (b"access-control-",)  # Gradio would let any other site read its answers
@@ -83,6 +84,7 @@ def _is_known(method: str, path: str) -> bool:
         _GRADIO.fullmatch(path)
         or _OURS.fullmatch(path)
         or _SIGNING_IN.fullmatch(f"{method} {path}")
+        or _PARTS.fullmatch(f"{method} {path}")
     )
 
 

@@ -2,13 +2,15 @@
 
 Gradio puts what is given as its `head=` in by script, after its files have come one after the
 other; only here can a page say early which files it needs, and who asks. So the parts need not wait
-for the header to tell the role, and files are fetched side by side. Surprise: nothing depends on
-it; what has no `<base>`, as a page of Gradio has, is passed on as it is.
+for the header to tell the role, files are fetched side by side, and nothing is drawn before the
+style of the parts is there. Surprise: what has no `<base>`, as a page of Gradio has, is passed on
+as it is.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,24 +22,27 @@ _BASE = re.compile(rb"<base [^>]*>")  # what addresses are relative to: links co
 
 
 class EarlyHead:
-    """Adds links, and the role of who asks, to each page of `app`."""
+    """Adds links and style, and the role of who asks, to each page of `app`."""
 
-    def __init__(self, app: ASGIApp, links: str) -> None:
-        self._app, self._links = app, links.encode()
+    def __init__(self, app: ASGIApp, links: Mapping[str, str], style: str = "") -> None:
+        """`links` by the path of a page ("" is the first); `style` stands below Gradio's own."""
+        self._app, self._style = app, style.encode()
+        self._links = {path: text.encode() for path, text in links.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or "." in scope["path"]:
             await self._app(scope, receive, send)
             return
-        page = _Page(scope, self._links, send)
+        links = self._links.get(scope["path"].strip("/"), b"")
+        page = _Page(scope, links, self._style, send)
         await self._app(scope, receive, page.take)
 
 
 class _Page:
     """One answer: held back until it is whole if it is HTML, else let through."""
 
-    def __init__(self, scope: Scope, links: bytes, send: Send) -> None:
-        self._scope, self._links, self._send = scope, links, send
+    def __init__(self, scope: Scope, links: bytes, style: bytes, send: Send) -> None:
+        self._scope, self._links, self._style, self._send = scope, links, style, send
         self._start: Message | None = None
         self._body = b""
 
@@ -56,6 +61,7 @@ class _Page:
         headers = [h for h in start["headers"] if h[0].lower() != b"content-length"]
         if found:
             user = await run_in_threadpool(current_user, Request(self._scope))
+            body = body.replace(b"</head>", self._style + b"</head>", 1)
             body = body.replace(b"<html", f'<html data-role="{int(user.role)}"'.encode(), 1)
             headers.append((b"cache-control", b"private, no-cache"))
         headers.append((b"content-length", str(len(body)).encode()))

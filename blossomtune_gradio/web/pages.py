@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse
 
-from blossomtune_gradio.ui.components import stylesheet
+from blossomtune_gradio.ui.parts.carrier import stylesheet
 
 _HERE = Path(__file__).parent / "templates"
 _HEADERS = {

@@ -25,7 +25,7 @@ from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.ui.page import build_page, mount_options
-from blossomtune_gradio.ui.preloads import preloads
+from blossomtune_gradio.ui.preloads import preloads, style_link
 from blossomtune_gradio.ui.sessions import keep_light_sessions
 from blossomtune_gradio.web.api import PREFIX, rest_api
 from blossomtune_gradio.web.bodies import BodyLimit
@@ -37,6 +37,7 @@ from blossomtune_gradio.web.gateway import FleetGateway, fleet_app
 from blossomtune_gradio.web.limits import FLEET, PAGE, QUEUED, SESSIONS
 from blossomtune_gradio.web.listener import Listener
 from blossomtune_gradio.web.login import current_user, login_router, who_asks
+from blossomtune_gradio.web.parts import parts_router
 from blossomtune_gradio.web.routes import bare_api, join_router, page_router
 from blossomtune_gradio.web.sessions import Cookies
 from blossomtune_gradio.web.turns import Turns
@@ -150,7 +151,9 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     cookies = Cookies(
         settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
     )
-    inside = EarlyHead(with_pages(application, page_api(application, cookies)), preloads())
+    pages = build_page(application, current_user)
+    mounted = with_pages(pages, page_api(application, cookies))
+    inside = EarlyHead(mounted, preloads(pages), style_link())
     # A page is 90 kB of text; its assets are packed already.
     small = GZipMiddleware(inside, minimum_size=1024, compresslevel=6)
     turns = Turns(who_asks(small, application, cookies), cookies.session_id)
@@ -175,13 +178,13 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
     api.include_router(join_router(application, by_page=True))
     api.include_router(login_router(application, cookies))
     api.include_router(download_router(application, current_user))
+    api.include_router(parts_router())
     api.mount(PREFIX, rest_api(application))
     return api
 
 
-def with_pages(application: Application, api: FastAPI) -> ASGIApp:
+def with_pages(pages: gr.Blocks, api: FastAPI) -> ASGIApp:
     """`api` with the Gradio pages below it."""
-    pages = build_page(application, current_user)
     pages.queue(max_size=QUEUED)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # it was not asked for

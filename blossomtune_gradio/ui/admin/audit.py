@@ -13,8 +13,8 @@ from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.audit.trail import AuditFilter, Verdict
 from blossomtune_gradio.store.models import AuditEntry
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.rows import iso, right_now
 
 _PAGE = 12  # entries

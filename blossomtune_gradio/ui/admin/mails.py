@@ -8,10 +8,10 @@ import gradio as gr
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.rows import iso, mail_row, right_now
 
 
@@ -32,7 +32,7 @@ def build_mails(app: Application, guard: Guard) -> None:
             "now": right_now(),
         }
 
-    card = part("outbox", elem_id="mails", readers=(mails,))
+    card = part("outbox", "mails", readers=(mails,), triggers=("again", "send_again"))
 
     @guard(Role.ADMIN)
     def on_try_again(user: User) -> Said:

@@ -12,10 +12,10 @@ from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.review.decisions import Decided
 from blossomtune_gradio.services.review.query import REQUESTS, SITES, Query
 from blossomtune_gradio.store.models import Participant
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent, sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import outcome, said
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.people_rows import details_answer, page_answer
 
 Told = dict[str, Any]
@@ -39,8 +39,10 @@ def build_people(app: Application, guard: Guard) -> None:
     def person(asked: object, user: User) -> dict[str, Any]:
         return details_answer(app.directory.details(user, _number(asked, "id")))
 
-    table = part("people_table", elem_id="participants-table", readers=(people,))
-    drawer = part("person", elem_id="person-part", readers=(person,))
+    table = part(
+        "people_table", "participants-table", readers=(people,), triggers=("decide", "partitions")
+    )
+    drawer = part("person", "person-part", readers=(person,), triggers=("decide", "note"))
 
     @guard(Role.ADMIN)
     def on_decide(event: gr.EventData, user: User) -> Told:

@@ -10,10 +10,10 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.people.accounts import KnownAccount
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.rows import iso, right_now
 
 _TONES = {Role.ADMIN: "good", Role.RESEARCHER: "good"}
@@ -31,7 +31,7 @@ def build_roles(app: Application, guard: Guard) -> None:
         known = app.accounts.accounts(user, str(text or "")[:200])
         return {"rows": [_row(one, labels) for one in known], "now": right_now()}
 
-    rows = part("roles_table", elem_id="roles-table", readers=(accounts,))
+    rows = part("roles_table", "roles-table", readers=(accounts,), triggers=("change_role",))
 
     @guard(Role.ADMIN)
     def on_change_role(event: gr.EventData, user: User) -> Said:

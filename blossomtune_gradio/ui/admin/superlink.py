@@ -5,9 +5,9 @@ from __future__ import annotations
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.runs.asking import stake
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
+from blossomtune_gradio.ui.parts import part
 
 
 def build_superlink(app: Application, guard: Guard) -> None:
@@ -16,7 +16,9 @@ def build_superlink(app: Application, guard: Guard) -> None:
         runs = [(run, app.history.sites(run.id, user)) for run in app.runs.active(user)]
         return {"text": stake.of_superlink(runs)}
 
-    panel = part("superlink", elem_id="superlink", readers=(stakes,), role=Role.ADMIN)
+    panel = part(
+        "superlink", "superlink", readers=(stakes,), triggers=("start", "stop"), role=Role.ADMIN
+    )
 
     @guard(Role.ADMIN)
     def on_start(user: User) -> Said:

@@ -12,10 +12,10 @@ from blossomtune_gradio.errors import BlossomError, InvalidInput
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.people.tokens import state_of
 from blossomtune_gradio.store.models import ApiToken, now
-from blossomtune_gradio.ui.components import part
 from blossomtune_gradio.ui.events import sent, sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome, said
+from blossomtune_gradio.ui.parts import part
 from blossomtune_gradio.ui.rows import iso, right_now
 
 _TONES = {"good": "good", "expired": "off", "revoked": "off", "ended": "off"}
@@ -45,7 +45,7 @@ def build_tokens(app: Application, guard: Guard) -> None:
     def on_revoke(event: gr.EventData, user: User) -> Said:
         return outcome(lambda: f"{app.tokens.revoke(sent_id(event), user).name} is revoked.")
 
-    rows = part("tokens_table", elem_id="tokens-table", readers=(tokens,))
+    rows = part("tokens_table", "tokens-table", readers=(tokens,), triggers=("create", "revoke"))
     rows.create(on_create, None, rows, api_visibility="private", show_progress="hidden")
     rows.revoke(on_revoke, None, rows, api_visibility="private", show_progress="hidden")
 
