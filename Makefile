@@ -62,7 +62,8 @@ check-python: $(VENV)/.dev
 	$(BIN)/mypy
 	SKIP=ruff-check,ruff-format,mypy $(BIN)/pre-commit run --all-files
 
-check-browser: $(VENV)/.dev
+check-browser: $(VENV)/.dev ## eslint, types and unit tests of the pages' scripts
+	@$(BIN)/python -m tests.browser_half
 
 bench: $(VENV)/.dev ## run the benchmarks (ONLY=startup for one, SMOKE=1 in small)
 	@$(BIN)/python -m benchmarks $(ONLY) $(if $(SMOKE),--smoke)

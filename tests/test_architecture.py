@@ -46,7 +46,8 @@ ONLY_IN = {
 
 
 def _modules() -> list[Path]:
-    return sorted((ROOT / PACKAGE).rglob("*.py"))
+    found = (ROOT / PACKAGE).rglob("*.py")
+    return sorted(path for path in found if "node_modules" not in path.parts)
 
 
 def _room(path: Path) -> str:
