@@ -25,7 +25,7 @@ ONLINE_TARGET, REFUSED_TARGET = 5.0, 5.0  # seconds, the median
 
 def status(federation: LiveFederation, name: str) -> str:
     """Flower's word on a site, "" while it does not know it."""
-    nodes = federation.app.federation.control.nodes()
+    nodes = federation.app.superlink.control.nodes()
     return next((node.status for node in nodes if node.name == name), "")
 
 
@@ -77,14 +77,14 @@ def main() -> None:
         LiveFederation(Path(folder)) as federation,
     ):
         federation.app.federation.start(by=ADMIN)
-        superlink = federation.app.federation.superlink.pid
+        superlink = federation.app.superlink.status.pid
         for number in range(1 if smoke else 5):
             one_site(
                 federation,
                 f"Site {number}",
                 lambda name, value: figures.setdefault(name, []).append(value),
             )
-        if federation.app.federation.superlink.pid != superlink:
+        if federation.app.superlink.status.pid != superlink:
             raise RuntimeError("The SuperLink was started again: the figures mean nothing.")
     report = Report("joining")
     for name, values in figures.items():

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks.report import Report
 from blossomtune_gradio.flower.link import commands
-from blossomtune_gradio.services.federation import CONNECTION
-from tests.live import PATH, LiveFederation
+from blossomtune_gradio.services.runtimes.superlink import CONNECTION
+from tests.live import LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
 
@@ -27,24 +27,23 @@ CONFIG = {"min-nodes": 1}  # no site is there, so the ServerApp comes up and wai
 
 def running(federation: LiveFederation, flower_id: int) -> bool:
     """Whether Flower says that the ServerApp of this run is up."""
-    fact = federation.app.federation.control.run(flower_id)
+    fact = federation.app.superlink.control.run(flower_id)
     return fact is not None and fact.status == "running"
 
 
 def stop(federation: LiveFederation, flower_id: int) -> None:
     """End it and wait until nothing of it is left."""
-    control = federation.app.federation.control
+    control = federation.app.superlink.control
     control.stop(flower_id)
     wait_for(lambda: (fact := control.run(flower_id)) is not None and fact.finished, 60)
 
 
 def bare(federation: LiveFederation, folder: Path) -> float:
     """Seconds of the command line's way."""
-    service = federation.app.federation
     config = folder / "bare.toml"
     config.write_text("".join(f"{key} = {value}\n" for key, value in CONFIG.items()))
     argv = commands.run_argv(federation.app.apps.get(APP).path, CONNECTION, config)
-    environment = commands.child_environment(service.home, path=PATH)
+    environment = federation.app.superlink.connection.environment
     began = time.monotonic()
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
     flower_id = commands.parse_run_output(done.stdout + done.stderr)

@@ -7,7 +7,7 @@ listener's port is told before `open()`, because a free port is only known once 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from types import MappingProxyType
@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.flower.link.messages import OpenMessage
+from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit.refusals import Refusals
 from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.entrances import Entrances
 from blossomtune_gradio.services.federation import FederationService
-from blossomtune_gradio.services.flower_programs import work_folder
 from blossomtune_gradio.services.notices.mail_templates import Templates
 from blossomtune_gradio.services.notices.mailer import Mailer, postman
 from blossomtune_gradio.services.notices.outbox import Outbox
@@ -48,6 +48,12 @@ from blossomtune_gradio.services.runs.carrying.results import ResultService
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.queue.runner import Runner
+from blossomtune_gradio.services.runtimes.deployed import DeployedRuntime
+from blossomtune_gradio.services.runtimes.ends import ProgramEnds
+from blossomtune_gradio.services.runtimes.known import Runtimes
+from blossomtune_gradio.services.runtimes.programs import work_folder
+from blossomtune_gradio.services.runtimes.runtime import Runtime
+from blossomtune_gradio.services.runtimes.superlink import SuperLink
 from blossomtune_gradio.services.sites.forgeries import Forgeries
 from blossomtune_gradio.services.sites.handover import Handover
 from blossomtune_gradio.services.sites.kits import KitService
@@ -71,10 +77,12 @@ class Application:
         settings: Settings,
         path: str = "/usr/bin:/bin",
         app_variables: Mapping[str, str] = _NOTHING,
+        more_runtimes: Sequence[Runtime] = (),
     ) -> None:
         """Build everything; nothing runs before `open()`.
 
-        `path` is the search path of child programs, `app_variables` what ServerApps see as well.
+        `path` is the search path of child programs, `app_variables` what ServerApps see as well,
+        `more_runtimes` where runs can run besides the SuperLink of this machine.
 
         Raises:
             SettingsError: the data directory, the database or a certificate cannot be used.
@@ -113,15 +121,11 @@ class Application:
         self.outbox.on_new, self.outbox.on_hurry = self.mailer.wake, self.mailer.hurry
         self.metrics = MetricService(self.database)
         self.results = ResultService(self.database, work_folder(home))
-        self.federation = FederationService(
-            settings,
-            self.options,
-            self.logs,
-            self.credentials,
-            (environment, of_apps),
-            self._wake,
-            self.audit,
+        ends = ProgramEnds(self.audit, self.database, settings.data_dir / "processes")
+        self.superlink = SuperLink(
+            settings, self.logs, self.credentials, (environment, of_apps), ends, self._wake
         )
+        self.federation = FederationService(self.options, self.logs, self.superlink)
         self.webhooks = WebhookService(
             self.database, self.logs, AddressGuard(settings.webhook_networks)
         )
@@ -129,7 +133,7 @@ class Application:
         self.traffic = Traffic()
         self.sites = SiteService(
             self.database,
-            self.federation,
+            lambda: self.superlink.control,
             self.logs,
             self.outbox,
             self.traffic,
@@ -137,9 +141,13 @@ class Application:
             self.alerts.site_lost,
         )
         self._book = book = RunBook(self.database, self.logs, self.alerts)
-        self.handover = Handover(self.federation.box, self._tell_of_work)
+        deployed = DeployedRuntime(
+            self.superlink, ends, lambda: self.sites.sites(SYSTEM), settings.run_slots
+        )
+        self.runtimes = Runtimes(deployed, *more_runtimes)
+        self.handover = Handover(self.superlink.messages, self._tell_of_work)
         self.forgeries = Forgeries(self.database, self._tell)
-        self._runner = Runner(self._run_tools(book, environment), settings.run_slots)
+        self._runner = Runner(self._run_tools(book))
         self.runs = RunService(book, self.options, self.apps, self._runner)
         self.history = RunHistory(
             self.database, self.logs, settings.data_dir / "runs", self.results
@@ -168,7 +176,7 @@ class Application:
         )
         self.site_reports = SiteReports(self.database, self.limits)
         self.site_lacks = SiteLacks(self.sites, self.site_reports)
-        self.overview = Overview(self.federation, self.sites, self.runs, self.metrics)
+        self.overview = Overview(self.runtimes, self.sites, self.runs, self.metrics)
 
     def open(self) -> None:
         """Take over what still runs and go on with it."""
@@ -224,17 +232,14 @@ class Application:
         else:
             self._book.lost_work(sentence, message.run_id)
 
-    def _run_tools(self, book: RunBook, environment: Mapping[str, str]) -> Tools:
+    def _run_tools(self, book: RunBook) -> Tools:
         return Tools(
             book=book,
             apps=self.apps,
-            federation=self.federation,
+            runtimes=self.runtimes,
             metrics=self.metrics,
             results=self.results,
             logs=self.logs,
-            sites=self.sites,
-            box=self.federation.box,
-            environment=environment,
             folder=self.settings.data_dir / "runs",
             records=self.settings.data_dir / "processes",
         )

@@ -24,12 +24,13 @@ FLOORS = (
 )
 # The same within the services.
 SERVICES = (
-    {"addresses", "audit", "entrances", "flower_programs", "outside", "rights"},
+    {"addresses", "audit", "entrances", "outside", "rights"},
     {"options"},
-    {"notices", "federation", "apps", "backup", "checkup"},
+    {"notices", "apps", "backup", "checkup"},
     {"people"},
     {"sites"},
-    {"review", "runs"},
+    {"review", "runtimes"},
+    {"federation", "runs"},
     {"overview"},
 )
 GROUND = FLOORS[0]  # these few may know each other

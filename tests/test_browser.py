@@ -88,7 +88,7 @@ def test_a_run_that_is_stopped_on_the_page_is_stopped_in_flower(page, federation
     expect(run).to_contain_text("Stopped by local admin")
     row = next(r for r in federation.app.runs.list(ADMIN) if r.name == "stopped here")
     assert row.status is RunStatus.STOPPED
-    fact = federation.app.federation.control.run(int(row.flower_run_id))
+    fact = federation.app.superlink.control.run(int(row.flower_run_id))
     assert (fact.status, fact.sub_status) == ("finished", "stopped")
 
 

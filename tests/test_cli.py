@@ -107,7 +107,7 @@ def test_every_command_of_the_manual_works_in_its_order(federation, terminal):
     run = terminal.json("blossomtune run show 1")
     assert (run["note"], run["tags"], run["pinned"]) == ("first one", ["pilot"], True)
     assert run["metrics"]
-    assert not federation.app.federation.running
+    assert not federation.app.superlink.running
 
 
 def test_every_command_of_the_rest_manual_works(federation, terminal):

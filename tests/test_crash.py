@@ -58,7 +58,11 @@ def cycles(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
             app.federation.stop(by=ADMIN)
             assert set(me.children(recursive=True)) <= others
             assert is_free(port)
-            assert list((app.federation.home / "tmp").iterdir()) == list(temporary.iterdir()) == []
+            assert (
+                list((app.superlink.connection.home / "tmp").iterdir())
+                == list(temporary.iterdir())
+                == []
+            )
             assert list((app.settings.data_dir / "processes").iterdir()) == []
             files.append(me.num_fds() - pooled(me))
             memory.append(me.memory_info().rss / 2**20)

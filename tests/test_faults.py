@@ -89,7 +89,7 @@ def card(run: Run) -> str:
 
 def statuses(made: LiveFederation, site: str) -> set[str]:
     """Flower's words on the nodes of a site."""
-    return {n.status for n in made.app.federation.control.nodes() if n.name == site}
+    return {n.status for n in made.app.superlink.control.nodes() if n.name == site}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -140,7 +140,7 @@ def test_a_killed_client_and_a_killed_supernode_are_named(tmp_path):
         assert over.evidence
         # It stayed away until the ServerApp, which looks every 3 s, had noticed.
         wait_for(lambda: "East" in made.online(), 60)
-        east = next(n for n in made.app.federation.control.nodes() if n.name == "East")
+        east = next(n for n in made.app.superlink.control.nodes() if n.name == "East")
         assert east.online_since is not None
         assert east.left_at is not None
         assert east.online_since - east.left_at > timedelta(seconds=5)

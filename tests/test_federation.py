@@ -26,13 +26,13 @@ def app(tmp_path: Path):
 
 def test_start_brings_both_up_and_stop_leaves_nothing(app):
     app.federation.start(by=ADMIN)
-    pids = {app.federation.superlink.pid, app.federation.executor.pid}
-    assert app.federation.running
-    assert app.federation.control.nodes() == []
+    pids = {app.superlink.status.pid, app.superlink.executor.pid}
+    assert app.superlink.running
+    assert app.superlink.control.nodes() == []
     app.federation.stop(by=ADMIN)
-    assert app.federation.superlink.state is State.STOPPED is app.federation.executor.state
+    assert app.superlink.status.state is State.STOPPED is app.superlink.executor.state
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
-    assert app.federation.upstream is None
+    assert app.superlink.upstream is None
 
 
 def test_a_second_start_is_told_that_it_runs(app):
@@ -55,13 +55,13 @@ def test_after_an_orderly_end_the_wish_is_kept_and_the_superlink_comes_up_again(
     second = Application(live_settings(tmp_path), PATH)
     second.open()
     try:
-        assert second.federation.running
+        assert second.superlink.running
         second.federation.stop(by=ADMIN)
     finally:
         second.close()
     third = Application(live_settings(tmp_path), PATH)
     third.open()
-    assert third.federation.superlink.state is State.STOPPED
+    assert third.superlink.status.state is State.STOPPED
     third.close()
 
 
@@ -73,7 +73,7 @@ def test_a_port_in_use_is_named_and_nothing_is_left(tmp_path):
         try:
             with pytest.raises(ProcessFailed, match=str(port)):
                 app.federation.start(by=ADMIN)
-            assert app.federation.superlink.pid is None
+            assert app.superlink.status.pid is None
         finally:
             app.close()
 
@@ -83,7 +83,7 @@ def test_a_superlink_that_dies_at_start_says_why(app):
     with pytest.raises(ProcessFailed) as caught:
         app.federation.start(by=ADMIN)
     assert "superlink" in str(caught.value)
-    assert app.federation.superlink.pid is None
+    assert app.superlink.status.pid is None
 
 
 def test_an_unreadable_certificate_stops_the_start_with_its_name(tmp_path):

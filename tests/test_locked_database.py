@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.errors import FlowerUnreachable
 from blossomtune_gradio.flower.link import commands
-from blossomtune_gradio.services.federation import CONNECTION
+from blossomtune_gradio.services.runtimes.superlink import CONNECTION
 from blossomtune_gradio.store.models import RunStatus
 from blossomtune_gradio.tls import ensure_server_credentials
 from blossomtune_gradio.web.gateway import ASKING, FleetGateway, fleet_app
@@ -52,7 +52,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederat
 def test_a_run_outlives_a_database_that_is_locked_again_and_again(federation):
     """Each lock is longer than flwr's patience, and falls on another step of the run."""
     app = federation.app
-    executor, superlink = app.federation.executor.pid, app.federation.superlink.pid
+    executor, superlink = app.superlink.executor.pid, app.superlink.status.pid
     run = federation.start("message_app", num_server_rounds=3, client_sleep=1.0)
     wait_for(lambda: app.runs.get(run.id, ADMIN).status is RunStatus.RUNNING, 60)
     deadline = time.monotonic() + 45
@@ -63,7 +63,7 @@ def test_a_run_outlives_a_database_that_is_locked_again_and_again(federation):
     ended = federation.ended(run)
     assert ended.status is RunStatus.COMPLETED, ended.cause
     assert ended.cause == ""
-    assert (app.federation.executor.pid, app.federation.superlink.pid) == (executor, superlink)
+    assert (app.superlink.executor.pid, app.superlink.status.pid) == (executor, superlink)
     assert federation.online() == {"North", "South"}
     assert any("database is locked" in line for line in federation.log("superlink"))
 

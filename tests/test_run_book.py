@@ -1,13 +1,15 @@
 """What must hold although a crash may come between any two steps of a run."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.audit.trail import record
+from blossomtune_gradio.processes import State, Status
+from blossomtune_gradio.services.audit.trail import AuditLog, record
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.notices.webhook_address import AddressGuard
 from blossomtune_gradio.services.notices.webhooks import WebhookService
@@ -15,9 +17,17 @@ from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.judging.tally import Tally
 from blossomtune_gradio.services.runs.judging.verdict import StopWish, judged
-from blossomtune_gradio.store.models import Run, RunEvent
+from blossomtune_gradio.services.runtimes.ends import ProgramEnds
+from blossomtune_gradio.services.runtimes.runtime import RunProgram
+from blossomtune_gradio.store.models import Run, RunEvent, now
 from tests.people import ADMIN
 
+NO_HEARTBEAT = "No heartbeat received from the task"
+STOPPED = Status(name="", state=State.STOPPED, since=now())
+PROGRAMS = (
+    RunProgram("superlink", "SuperLink", STOPPED),
+    RunProgram("executor", "Executor", STOPPED, hosts_apps=True),
+)
 COMMAND = "$ flwr run app --format json"
 ANSWER = ["{", '  "run-id": "7"', "}"]
 SILENT = RunFact(
@@ -85,7 +95,12 @@ def test_work_that_a_site_lost_is_on_the_timeline_of_its_run_and_in_the_log(book
     ]
 
 
-def ended(book, *entries, details="No heartbeat received from the task", in_the_queue=False):
+@pytest.fixture
+def ended(book, tmp_path):
+    return partial(verdict, book, tmp_path)
+
+
+def verdict(book, folder, *entries, details=NO_HEARTBEAT, in_the_queue=False):
     """How a run ends of which Flower knows only what it says of a killed ServerApp."""
     with book.database.write() as session:
         session.add(Run(id=1, name="one", app="a", config={}, partitions=1, created_by="x"))
@@ -98,7 +113,8 @@ def ended(book, *entries, details="No heartbeat received from the task", in_the_
             record(session, by, action, target, target_name=name, after=after)
     if in_the_queue:
         assert book.submitted(1)
-    incidents = book.incidents(book.get(1))
+    ends = ProgramEnds(AuditLog(book.database, folder), book.database, folder)
+    incidents = ends.since(book.slot_since(book.get(1)), PROGRAMS)
     fact = replace(SILENT, details=details)
     return judged(fact, Tally(), StopWish(), lambda _: None, incidents=incidents)
 
@@ -115,25 +131,25 @@ def ended(book, *entries, details="No heartbeat received from the task", in_the_
     ],
 )
 def test_a_servers_app_that_fell_silent_is_explained_by_what_ended_beside_it(
-    book, entries, code, words
+    ended, entries, code, words
 ):
-    verdict = ended(book, *entries)
-    assert verdict.code == code
-    assert words in " ".join(verdict.evidence)
-    assert verdict.advice
+    how = ended(*entries)
+    assert how.code == code
+    assert words in " ".join(how.evidence)
+    assert how.advice
 
 
-def test_the_executor_is_named_even_if_the_superlink_ended_after_it(book):
+def test_the_executor_is_named_even_if_the_superlink_ended_after_it(ended):
     ends = [("process.exit", SYSTEM, name) for name in ("executor", "superlink")]
-    assert ended(book, *ends).code == "executor ended"
+    assert ended(*ends).code == "executor ended"
 
 
-def test_what_ended_while_a_run_was_in_the_queue_is_not_blamed_for_its_end(book):
+def test_what_ended_while_a_run_was_in_the_queue_is_not_blamed_for_its_end(ended):
     end = ("process.exit", SYSTEM, "superlink")
-    assert ended(book, end, in_the_queue=True).code == "server-killed"
+    assert ended(end, in_the_queue=True).code == "server-killed"
 
 
-def test_a_servers_app_that_was_told_to_end_with_its_executor_is_explained_too(book):
+def test_a_servers_app_that_was_told_to_end_with_its_executor_is_explained_too(ended):
     words = "Task failed with unknown error."  # what one that gets SIGTERM tells Flower itself
     end = ("process.exit", SYSTEM, "executor")
-    assert ended(book, end, details=words).code == "executor ended"
+    assert ended(end, details=words).code == "executor ended"

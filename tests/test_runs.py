@@ -57,7 +57,7 @@ def test_an_unmodified_app_of_each_style_completes_and_draws_points(federation, 
     sites = {value.site for value in values if value.name == "site/loss"}
     assert sites == ({"0", "1"} if name == "numpy_app" else set())
     assert federation.log(f"run-{run.id}")[0].startswith("$ ")
-    flowers = federation.app.federation.control.log_now(int(run.flower_run_id))
+    flowers = federation.app.superlink.control.log_now(int(run.flower_run_id))
     store = LogStore(tmp_path / "logs")
     store.append("said", flowers.text.split("\n")[:-1])
     said = [line.text for line in store.since({"said": 0}, limit=10_000).lines]
@@ -84,7 +84,7 @@ def test_a_stopped_run_is_stopped_in_flower_too(federation):
     run = federation.ended(run, 30)
     assert run.status is RunStatus.STOPPED
     assert "local admin" in run.cause
-    assert federation.app.federation.control.run(int(run.flower_run_id)).sub_status == "stopped"
+    assert federation.app.superlink.control.run(int(run.flower_run_id)).sub_status == "stopped"
     with pytest.raises(NotPossible, match="stopped already"):
         federation.app.runs.stop(run.id, ADMIN)
 

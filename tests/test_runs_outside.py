@@ -14,11 +14,11 @@ from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.queue.outside import told
+from blossomtune_gradio.services.runtimes.superlink import CONNECTION
 from blossomtune_gradio.store.models import AuditEntry, Run, RunStatus
 from tests.live import PATH, LiveFederation
 from tests.people import ADMIN
@@ -172,5 +172,5 @@ def test_a_run_from_outside_is_stopped_like_ours(federation):
     ended = federation.ended(run)
     assert ended.status is RunStatus.STOPPED
     assert ended.stop_asked_by == ADMIN.name
-    fact = federation.app.federation.control.run(int(run.flower_run_id))
+    fact = federation.app.superlink.control.run(int(run.flower_run_id))
     assert fact.sub_status == "stopped"

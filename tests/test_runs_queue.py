@@ -170,7 +170,7 @@ def test_the_quorum_deadline_ends_a_run_that_waits_in_flower(federation):
     assert "Needs 3 sites, 2 online." in ended.cause
     assert ended.stop_asked_by == "BlossomTune"
     wait_for(lambda: not programs_of_runs(federation), 30)
-    fact = federation.app.federation.control.run(int(ended.flower_run_id))
+    fact = federation.app.superlink.control.run(int(ended.flower_run_id))
     assert fact.sub_status == "stopped"
     mail = federation.app.outbox.newest(ADMIN)[0]
     assert (mail.kind, mail.recipient) == ("run_failed", "ada@example.org")

@@ -134,7 +134,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory):
 
 def node_status(federation: LiveFederation, name: str) -> str:
     """Flower's newest word for the site of that name."""
-    nodes = federation.app.federation.control.nodes()
+    nodes = federation.app.superlink.control.nodes()
     return [node.status for node in nodes if node.name == name][-1]
 
 
@@ -170,7 +170,7 @@ def test_who_waits_for_the_superlink_is_told_and_registered_once_it_is_there(fed
 
 @pytest.mark.slow
 def test_a_key_that_nobody_handed_in_is_cut_off_and_told(federation, tmp_path):
-    control = federation.app.federation.control
+    control = federation.app.superlink.control
     stranger = control.register(make_private_key(tmp_path / "k").pem, "stranger")
     wait_for(lambda: node_status(federation, "stranger") == "unregistered")
     wait_for(lambda: "nobody handed in here (stranger)" in drift(federation))
@@ -182,7 +182,7 @@ def test_a_key_that_nobody_handed_in_is_cut_off_and_told(federation, tmp_path):
 @pytest.mark.slow
 def test_a_key_flower_refuses_is_retired_and_told_until_another_one_comes(federation, tmp_path):
     burnt = make_private_key(tmp_path / "burnt").pem
-    control = federation.app.federation.control
+    control = federation.app.superlink.control
     node = control.register(burnt, "before")
     wait_for(lambda: node_status(federation, "before") == "unregistered")
     number = give_key(federation, "burnt", burnt.decode())
@@ -210,7 +210,7 @@ def test_one_site_that_cannot_be_registered_keeps_no_other_waiting(federation, t
 
 @pytest.mark.slow
 def test_approve_online_work_revoke_gone_and_the_superlink_stays(federation):
-    app, superlink = federation.app, federation.app.federation.superlink.pid
+    app, superlink = federation.app, federation.app.superlink.status.pid
     began = time.monotonic()
     federation.add_sites("North", "South")
     print(f"request, approval, kit, join.py, online: {time.monotonic() - began:.1f} s")
@@ -225,13 +225,13 @@ def test_approve_online_work_revoke_gone_and_the_superlink_stays(federation):
         assert person(name).rounds == run.rounds
         assert person(name).received > 1000
         assert person(name).sent > 1000
-    fact = app.federation.control.run(int(run.flower_run_id))
+    fact = app.superlink.control.run(int(run.flower_run_id))
     whole = sum(person(name).received for name in ("North", "South"))
     assert whole >= fact.bytes_received, "the gateway counts also what belongs to no run"
 
     _revoke_idle(federation, person("South").row.id)
     federation.app.participants.revoke(person("North").row.id, ADMIN, "contract ended")
-    assert app.federation.superlink.pid == superlink
+    assert app.superlink.status.pid == superlink
 
 
 def _revoke_idle(federation: LiveFederation, number: int) -> None:

@@ -6,11 +6,12 @@ process we started or adopted, `record` is what survives us on disk, `words` say
 """
 
 from blossomtune_gradio.processes.leftovers import died_unseen, end_leftovers
-from blossomtune_gradio.processes.model import Program, State, Status
+from blossomtune_gradio.processes.model import FINAL, Program, State, Status
 from blossomtune_gradio.processes.supervisor import ProcessSupervisor
 from blossomtune_gradio.processes.tree import is_free
 
 __all__ = [
+    "FINAL",
     "ProcessSupervisor",
     "Program",
     "State",

@@ -15,13 +15,13 @@ from typing import Any
 
 from blossomtune_gradio.identity import SYSTEM, Role, User
 from blossomtune_gradio.processes import State, Status
-from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs.asking.service import RunService
 from blossomtune_gradio.services.runs.judging.verdict import Cause
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.queue.waiting import ANSWERS
+from blossomtune_gradio.services.runtimes.known import Runtimes
 from blossomtune_gradio.services.sites.service import Site, SiteService
-from blossomtune_gradio.store.models import Run, RunStatus
+from blossomtune_gradio.store.models import DEPLOYED, Run, RunStatus
 
 _TONES = {
     State.RUNNING: "good",
@@ -62,12 +62,12 @@ class Overview:
 
     def __init__(
         self,
-        federation: FederationService,
+        runtimes: Runtimes,
         sites: SiteService,
         runs: RunService,
         metrics: MetricService,
     ) -> None:
-        self._federation, self._sites = federation, sites
+        self._runtimes, self._sites = runtimes, sites
         self._runs, self._metrics = runs, metrics
         self._lock = threading.Lock()
         self._made_at, self._made = 0.0, dict[str, Any]()
@@ -95,8 +95,9 @@ class Overview:
         shown = next(iter([*active, *queue, *newest]), None)
         return {
             "lamps": [
-                _lamp("SuperLink", self._federation.superlink),
-                _lamp("Executor", self._federation.executor),
+                _lamp(program.title, program.status)
+                for runtime in self._runtimes
+                for program in runtime.programs()
             ],
             "sites": [_site(site) for site in sites],
             "approved": len(sites),
@@ -104,7 +105,7 @@ class Overview:
             "run": self._run(shown) if shown else None,
             "queued": len(queue),
             "trouble": self._sites.trouble,
-            "running": self._federation.running,
+            "running": self._runtimes.of(DEPLOYED).lack() is None,
         }
 
     def _run(self, run: Run) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from blossomtune_gradio.flower.apps.catalogue import ConfigField, FlowerApp
 from blossomtune_gradio.flower.apps.config import form_value
 from blossomtune_gradio.flower.apps.ranges import range_of
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.services.runs.asking.limits import RunLimits, site_keys
 from blossomtune_gradio.services.runs.asking.request import (
     RunRequest,
@@ -75,8 +74,9 @@ def _asking(app: Application, guard: Guard) -> Readers:
     def check(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - only a role is needed
         chosen = app.apps.get(sent.text(asked, "app"))
         faults, changed = _faults(chosen, asked)
-        home = str(app.federation.home)
-        return {"faults": faults, "command": shown_command(chosen, CONNECTION, changed, home)}
+        there = app.superlink.connection
+        command = shown_command(chosen, there.name, changed, str(there.home))
+        return {"faults": faults, "command": command}
 
     return form, check
 

@@ -25,7 +25,7 @@ def run_row(run: Run, place: int = 0) -> dict[str, Any]:
         "created": iso(run.created_at),
         "started": iso(run.started_at),
         "ended": iso(run.ended_at),
-        "cause": run.cause,
+        "cause": run.reason,
         "cause_code": run.cause_code,
         "by": run.started_by,
         "source": run.source,

@@ -106,7 +106,7 @@ def page_router(app: Application) -> APIRouter:
 
     @router.get("/healthz")
     def healthz() -> dict[str, str]:
-        return {"status": "ok", "superlink": app.federation.superlink.state.value}
+        return {"status": "ok", "superlink": app.superlink.status.state.value}
 
     @router.get("/download/kit/{participant_id}")
     def kit(participant_id: int, request: Request) -> Response:

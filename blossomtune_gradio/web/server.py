@@ -85,11 +85,11 @@ class WebServer:
     def __enter__(self) -> Self:
         """Build the apps and answer requests from now on."""
         gateway = FleetGateway(
-            lambda: self._application.federation.upstream,
+            lambda: self._application.superlink.upstream,
             self._application.credentials.ca_cert,
             traffic=self._application.traffic,
             handover=self._application.handover,
-            announcements=Announcements(self._application.federation.box),
+            announcements=Announcements(self._application.superlink.messages),
             on_forgery=self._application.forgeries.tell,
             registered=self._application.sites.is_registered,
         )

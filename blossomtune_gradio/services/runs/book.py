@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.flower.link.facts import RunFact
@@ -19,11 +20,11 @@ from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.alerts import AlertService
-from blossomtune_gradio.services.runs.judging.verdict import Incident, StopWish, Verdict
+from blossomtune_gradio.services.runs.judging.verdict import StopWish, Verdict
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (
+    DEPLOYED,
     OUTSIDE,
-    AuditEntry,
     Option,
     Run,
     RunEvent,
@@ -32,7 +33,6 @@ from blossomtune_gradio.store.models import (
 )
 
 LAST_ID = "last run id"  # an option: the number of a deleted run is never given again
-_ENDS = ("process.exit", "superlink.pause", "superlink.stop")
 ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
 
 
@@ -55,16 +55,13 @@ class RunBook:
         """Runs that Flower has, or is being given."""
         return self._in(*ACTIVE)
 
-    def incidents(self, run: Run) -> list[Incident]:
-        """Which programs of ours ended since the run got its slot, oldest first."""
+    def slot_since(self, run: Run) -> datetime:
+        """When the run got its slot, the last time."""
         got = select(func.max(RunEvent.at)).where(
             RunEvent.run_id == run.id, RunEvent.kind == "submitted"
         )
-        query = select(AuditEntry).where(AuditEntry.action.in_(_ENDS)).order_by(AuditEntry.id)
         with self.database.read() as session:
-            began = session.scalar(got) or run.created_at
-            entries = list(session.scalars(query.where(AuditEntry.at >= began)))
-        return [incident for e in entries if (incident := _incident(e)) is not None]
+            return session.scalar(got) or run.created_at
 
     @contextmanager
     def change(self, run_id: int) -> Iterator[tuple[Session, Run]]:
@@ -142,17 +139,17 @@ class RunBook:
         with self.change(run_id) as (session, run):
             if run.stop_asked_by or run.status.is_end:
                 return
-            run.stop_asked_by, run.stop_reason, run.cause = wish.by, wish.code, wish.sentence
+            run.ask_stop(wish.by, wish.code, wish.sentence)
             timeline.note(session, run_id, "stop", wish.sentence, code=wish.code)
 
     def tell(self, sentence: str) -> None:
         """A line for everybody who watches."""
         self._logs.append("blossomtune", [sentence])
 
-    def lost_work(self, sentence: str, flower_id: int) -> None:
+    def lost_work(self, sentence: str, flower_id: int, runtime: str = DEPLOYED) -> None:
         """What became of work of the run that Flower knows by this number."""
         with self.database.write() as session:
-            run = session.scalar(select(Run).where(Run.flower_run_id == str(flower_id)))
+            run = session.scalar(select(Run).where(*_called(runtime, flower_id)))
             if run is not None:
                 timeline.note(session, run.id, "site", sentence)
         self.tell(f"WARNING: {run.name if run else f'Run {flower_id}'}: {sentence}")
@@ -169,26 +166,32 @@ class RunBook:
     def claim(self, run_id: int, flower_id: int) -> bool:
         """Note Flower's number of a run. False when another row has it already."""
         with self.change(run_id) as (session, run):
-            owner = session.scalar(select(Run.id).where(Run.flower_run_id == str(flower_id)))
+            owner = session.scalar(select(Run.id).where(*_called(run.runtime, flower_id)))
             if owner is None:
                 run.flower_run_id = str(flower_id)
             return owner in (None, run_id)
 
-    def flower_ids(self) -> set[int]:
-        """Flower's numbers of all runs that have a row."""
-        query = select(Run.flower_run_id).where(Run.flower_run_id.is_not(None))
+    def flower_ids(self, runtime: str = DEPLOYED) -> set[int]:
+        """Flower's numbers of all runs of a runtime that have a row."""
+        query = select(Run.flower_run_id).where(
+            Run.runtime == runtime, Run.flower_run_id.is_not(None)
+        )
         with self.database.read() as session:
             return {int(number) for number in session.scalars(query) if number}
 
-    def take_in(self, fact: RunFact, app: str, config: dict[str, Any]) -> int | None:
+    def take_in(
+        self, fact: RunFact, app: str, config: dict[str, Any], runtime: str = DEPLOYED
+    ) -> int | None:
         """A row for a run that Flower has and we did not start; its number.
 
         0 where it has one meanwhile; None while it may be one of ours that is on its way.
         """
         number = str(fact.run_id)
-        on_its_way = select(Run.id).where(Run.status_word.in_(ACTIVE), Run.flower_run_id.is_(None))
+        on_its_way = select(Run.id).where(
+            Run.runtime == runtime, Run.status_word.in_(ACTIVE), Run.flower_run_id.is_(None)
+        )
         with self.database.write() as session:
-            if session.scalar(select(Run.id).where(Run.flower_run_id == number)) is not None:
+            if session.scalar(select(Run.id).where(*_called(runtime, fact.run_id))) is not None:
                 return 0
             if session.scalar(on_its_way.limit(1)) is not None:
                 return None
@@ -200,6 +203,7 @@ class RunBook:
                 partitions=0,
                 created_by=OUTSIDE,
                 started_by=OUTSIDE,
+                runtime=runtime,
                 flower_run_id=number,
                 status_word=RunStatus.SUBMITTED.value,
             )
@@ -220,17 +224,9 @@ class RunBook:
             return list(session.scalars(query))
 
 
-def _incident(entry: AuditEntry) -> Incident | None:
-    at = f"{entry.at:%H:%M:%S} UTC"
-    if entry.action == "process.exit":
-        if entry.target_name not in ("superlink", "executor"):
-            return None
-        return Incident(entry.target_name, f"{at}: {entry.after.get('reason', '')}")
-    if entry.action == "superlink.pause":
-        sentence = "BlossomTune was ended, and the SuperLink with it."
-    else:
-        sentence = f"{entry.actor_name} stopped the SuperLink."
-    return Incident("superlink", f"{at}: {sentence}", asked=True)
+def _called(runtime: str, flower_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Conditions for the run that a runtime knows by this number."""
+    return Run.runtime == runtime, Run.flower_run_id == str(flower_id)
 
 
 def add_row(session: Session, run: Run) -> None:
@@ -258,4 +254,4 @@ def source_of(run_id: int) -> str:
 
 def wish_of(run: Run) -> StopWish:
     """Who asked for the end of a run, and why."""
-    return StopWish(run.stop_asked_by, run.stop_reason, run.cause if run.stop_reason else "")
+    return StopWish(run.stop_asked_by, run.stop_code, run.stop_sentence)

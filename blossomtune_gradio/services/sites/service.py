@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
+from blossomtune_gradio.flower.link.control import FlowerControl
 from blossomtune_gradio.flower.link.facts import Node
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.sites.reconciler import Drift, Reconciler
 from blossomtune_gradio.services.sites.records import OnLost, SiteRecords
@@ -35,7 +35,7 @@ _SEEN_AWAY = timedelta(seconds=5)  # a ServerApp asks for answers every 3 s
 class Site:
     """An approved site as it is seen now."""
 
-    participant_id: int
+    participant_id: int  # 0: nobody's, a runtime's own
     name: str
     partition_id: int
     node_id: str  # "" until its key is registered
@@ -81,14 +81,15 @@ class SiteService:
     def __init__(
         self,
         database: Database,
-        federation: FederationService,
+        control: Callable[[], FlowerControl],
         logs: LogStore,
         outbox: Outbox,
         traffic: Traffic,
         lost_after: timedelta,
         on_lost: OnLost,
     ) -> None:
-        self._database, self._federation, self._logs = database, federation, logs
+        """`control`: the SuperLink's Control API; it raises FlowerUnreachable."""
+        self._database, self._control, self._logs = database, control, logs
         self._reconciler = Reconciler(database, logs)
         self._records = SiteRecords(database, outbox, traffic, lost_after, on_lost)
         self._look, self._answers_since = Look({}, None), now()
@@ -192,12 +193,8 @@ class SiteService:
         return max(0.0, (node.counts_until + _SEEN_AWAY - now()).total_seconds())
 
     def _fresh(self, node_id: int) -> Node | None:
-        found = self._federation.control.nodes()
+        found = self._control().nodes()
         return next((one for one in found if one.node_id == node_id), None)
-
-    def anybody_online(self) -> bool:
-        """Whether Flower can give work to at least one site."""
-        return any(site.presence == "online" for site in self.sites(SYSTEM))
 
     def missing(self) -> str:
         """The sites that are not online, as a sentence, or ""."""
@@ -223,7 +220,7 @@ class SiteService:
 
     def _compare(self) -> None:
         try:
-            keys, nodes = self._reconciler.compare(self._federation.control)
+            keys, nodes = self._reconciler.compare(self._control())
         except FlowerUnreachable:
             self._reconciler.unreachable()
             raise

@@ -29,24 +29,26 @@ from blossomtune_gradio.store.models.people import (
     SiteReport,
     folded,
 )
+from blossomtune_gradio.store.models.run_states import RUN_MOVES, WISH_MOVES, RunStatus, Wish
 from blossomtune_gradio.store.models.runs import (
+    DEPLOYED,
     OUTSIDE,
-    RUN_MOVES,
     MetricPoint,
     Run,
     RunError,
     RunEvent,
     RunPreset,
     RunSite,
-    RunStatus,
 )
 from blossomtune_gradio.store.models.tokens import ApiToken
 
 __all__ = [
+    "DEPLOYED",
     "LIVE",
     "OUTSIDE",
     "PARTICIPANT_MOVES",
     "RUN_MOVES",
+    "WISH_MOVES",
     "Account",
     "AlertKind",
     "AlertWish",
@@ -73,6 +75,7 @@ __all__ = [
     "SiteReport",
     "Webhook",
     "WebhookDelivery",
+    "Wish",
     "folded",
     "now",
 ]

@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.store.models.base import Base, Large, moved, now
-
-
-class RunStatus(StrEnum):
-    """Where a run stands. The last four are ends, each with a cause in words."""
-
-    QUEUED = "queued"
-    SUBMITTED = "submitted"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    LOST = "lost"
-
-    @property
-    def is_end(self) -> bool:
-        """True when the run will never change again."""
-        return self in _RUN_ENDS
-
+from blossomtune_gradio.store.models.run_states import RUN_MOVES, WISH_MOVES, RunStatus, Wish
 
 OUTSIDE = "flwr"
 """Who started a run that did not come from us; no user has such an id."""
-
-_R = RunStatus
-_RUN_ENDS = frozenset({_R.COMPLETED, _R.FAILED, _R.STOPPED, _R.LOST})
-RUN_MOVES: Mapping[RunStatus, set[RunStatus]] = {
-    _R.QUEUED: {_R.SUBMITTED, _R.FAILED, _R.STOPPED},
-    _R.SUBMITTED: {_R.RUNNING, *_RUN_ENDS},
-    _R.RUNNING: set(_RUN_ENDS),
-    _R.COMPLETED: set(),
-    _R.FAILED: set(),
-    _R.STOPPED: set(),
-    _R.LOST: set(),
-}
+DEPLOYED = "deployed"
+"""The runtime of a run for which no other was chosen."""
 
 
 class Run(Base):
     """One training run, from the click on *Deploy* to its end and after."""
 
     __tablename__ = "runs"
+    __table_args__ = (
+        UniqueConstraint("runtime", "flower_run_id", name="uq_runs_runtime_flower_run_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
@@ -62,7 +38,7 @@ class Run(Base):
     quorum_seconds: Mapped[int] = mapped_column(default=0)  # may wait for sites; 0: without end
     on_quorum: Mapped[str] = mapped_column(default="stop")  # then "stop" or "go on"
     round_seconds: Mapped[int] = mapped_column(default=0)  # a round may take; 0: without end
-    status_word: Mapped[str] = mapped_column("status", default=_R.QUEUED.value, index=True)
+    status_word: Mapped[str] = mapped_column("status", default=RunStatus.QUEUED.value, index=True)
     position: Mapped[int] = mapped_column(default=0, index=True)  # in the queue, lowest first
     cause: Mapped[str] = mapped_column(default="")  # of the end, a sentence
     cause_code: Mapped[str] = mapped_column(default="")  # the same as a word: "quorum"
@@ -70,7 +46,8 @@ class Run(Base):
     advice: Mapped[str] = mapped_column(default="")  # what to do about it
     command: Mapped[str] = mapped_column(default="")  # the same thing for a terminal
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
-    flower_run_id: Mapped[str | None] = mapped_column(unique=True)  # a uint64 in decimal
+    runtime: Mapped[str] = mapped_column(default=DEPLOYED)  # where it runs
+    flower_run_id: Mapped[str | None]  # a uint64 in decimal, of the runtime
     round: Mapped[int] = mapped_column(default=0)
     rounds: Mapped[int] = mapped_column(default=0)
     waiting_since: Mapped[datetime | None]  # for sites; empty while it has enough
@@ -81,7 +58,9 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     stop_asked_by: Mapped[str] = mapped_column(default="")  # a name, for people
-    stop_reason: Mapped[str] = mapped_column(default="")  # a cause code, when we ask ourselves
+    stop_code: Mapped[str] = mapped_column(default="")  # of the cause, when we ask ourselves
+    stop_sentence: Mapped[str] = mapped_column(default="")  # the same for people
+    again: Mapped[bool] = mapped_column(default=False)  # once stopped, it is submitted again
     bytes_sent: Mapped[int] = mapped_column(Large, default=0)  # towards the sites
     bytes_received: Mapped[int] = mapped_column(Large, default=0)
     client_seconds: Mapped[float] = mapped_column(default=0.0)  # compute time of all sites
@@ -100,6 +79,44 @@ class Run(Base):
         """The state, as one of the words of the table above."""
         return RunStatus(self.status_word)
 
+    @property
+    def wish(self) -> Wish:
+        """What is to become of it; `NONE` once it has ended."""
+        if self.status.is_end:
+            return Wish.NONE
+        if self.stop_asked_by:
+            return Wish.STOP
+        return Wish.AGAIN if self.again else Wish.NONE
+
+    @property
+    def reason(self) -> str:
+        """Why it ended or is being stopped, as a sentence, or ""."""
+        return self.cause if self.status.is_end else self.stop_sentence
+
+    def ask_stop(self, by: str, code: str = "", sentence: str = "") -> None:
+        """Wish for its end. Raises NotPossible when it has ended."""
+        self._wish(Wish.STOP)
+        self.stop_asked_by, self.stop_code, self.stop_sentence = by, code, sentence
+        self.again = False
+
+    def ask_again(self) -> None:
+        """Wish that it is stopped only to be submitted again. Raises NotPossible."""
+        self._wish(Wish.AGAIN)
+        self.again = True
+
+    def begin_again(self) -> None:
+        """It is over in Flower, and goes there anew. Raises NotPossible without that wish."""
+        self._wish(Wish.NONE)
+        if self.status is RunStatus.RUNNING:
+            self.move_to(RunStatus.SUBMITTED)
+        self.again, self.flower_run_id, self.started_at = False, None, None
+        self.round, self.round_began_at = 0, None
+
+    def _wish(self, new: Wish) -> None:
+        if self.status.is_end:
+            raise NotPossible(f"{self.name} is {self.status} already.")
+        moved(f"The wish for {self.name}", self.wish, new, WISH_MOVES)
+
     def move_to(
         self,
         new: RunStatus,
@@ -115,7 +132,7 @@ class Run(Base):
         if new.is_end:
             self.ended_at, self.cause, self.cause_code = now(), cause, code
             self.evidence, self.advice = list(evidence), advice
-            self.waiting_since = None
+            self.waiting_since, self.again = None, False
 
 
 class RunEvent(Base):

@@ -36,7 +36,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
         return Health(
             status="trouble" if trouble else "ok",
             version=__version__,
-            superlink=app.federation.superlink.state.value,
+            superlink=app.superlink.status.state.value,
             sites=len(sites),
             online=sum(site.presence == "online" for site in sites),
             trouble=trouble,
@@ -74,10 +74,8 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
 
 def _superlink(app: Application) -> SuperLinkView:
-    both = [app.federation.superlink, app.federation.executor]
-    names = ("superlink", "executor")
-    processes = [_process(name, status) for name, status in zip(names, both, strict=True)]
-    return SuperLinkView(running=app.federation.running, processes=processes)
+    processes = [_process(program.name, program.status) for program in app.superlink.programs]
+    return SuperLinkView(running=app.superlink.running, processes=processes)
 
 
 def _process(name: str, status: Status) -> ProcessView:

@@ -24,7 +24,7 @@ from blossomtune_gradio.services.runs.book import RunBook, add_row
 from blossomtune_gradio.services.runs.judging.verdict import Cause, Verdict
 from blossomtune_gradio.services.runs.queue.runner import Runner
 from blossomtune_gradio.services.runs.queue.waiting import Wait
-from blossomtune_gradio.store.models import Run, RunStatus
+from blossomtune_gradio.store.models import DEPLOYED, Run, RunStatus
 
 UP, DOWN = "up", "down"
 _NO_LIMITS = RunLimits()
@@ -47,12 +47,13 @@ class RunService:
         key: str | None = None,
         limits: RunLimits = _NO_LIMITS,
         tags: Sequence[str] = (),
+        runtime: str = DEPLOYED,
     ) -> Run:
         """Queue a run of an app; `config` holds only what differs from the app's defaults.
 
         Raises:
             NotFound: there is no such app.
-            InvalidFields: a name or value cannot be used; it has a sentence for each.
+            InvalidFields: a name, value or runtime cannot be used; it has a sentence for each.
             InvalidInput: the app is broken.
             NotPossible: the name is taken, or sites were told another number of partitions.
         """
@@ -76,6 +77,7 @@ class RunService:
             idempotency_key=key,
             rounds=_rounds(full),
             tags=clean_tags(tags),
+            runtime=self._runner.runtimes.checked(runtime),
             **limits.to_json(),
         )
         return self._insert(run, by)
@@ -89,10 +91,8 @@ class RunService:
         require(by, Role.RESEARCHER, "stop runs")
         with self._database.write() as session:
             run = _known(session, run_id)
-            if run.status.is_end:
-                raise NotPossible(f"{run.name} is {run.status} already.")
             was_queued = run.status is RunStatus.QUEUED
-            run.stop_asked_by, run.stop_reason, run.cause = by.name, "", ""
+            run.ask_stop(by.name)
             timeline.note(session, run_id, "stop", f"{by.name} asked for its end.")
             _record(session, by, "run.stop", run, before={"status": run.status.value})
         if was_queued:
@@ -157,8 +157,8 @@ class RunService:
     def why(self, run: Run, by: User) -> str:
         """What the run waits for, how it ended, or "" while all is well."""
         require(by, Role.PARTICIPANT, "see runs")
-        if run.cause or run.status.is_end:
-            return run.cause
+        if run.reason or run.status.is_end:
+            return run.reason
         return self._runner.waiting_for(run)
 
     def _insert(self, run: Run, by: User) -> Run:

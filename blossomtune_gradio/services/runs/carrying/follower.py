@@ -1,8 +1,8 @@
 """Follows one run that Flower has: log, rounds, points, sites, deadlines, end.
 
 It can be dropped and made anew at any moment: what it has read is kept with the log (`RunLog`), and
-a fresh one reads that log again to know the round. Surprise: while the SuperLink is down the run is
-not over, so it waits without an end; an admin can stop it.
+a fresh one reads that log again to know the round. Surprise: while the runtime cannot be asked the
+run is not over, so it waits without an end; an admin can stop it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ from blossomtune_gradio.flower.lines.round_log import (
     RoundParser,
     RoundStarted,
 )
-from blossomtune_gradio.flower.link.control import FlowerControl
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.book import RunBook, source_of, wish_of
 from blossomtune_gradio.services.runs.carrying.log import RunLog
@@ -39,7 +37,8 @@ from blossomtune_gradio.services.runs.judging.verdict import (
 )
 from blossomtune_gradio.services.runs.metrics import FAILURES, REPLIES, MetricService
 from blossomtune_gradio.services.runs.watching.watch import RunWatcher
-from blossomtune_gradio.store.models import Run, now
+from blossomtune_gradio.services.runtimes.runtime import RunControl, Runtime
+from blossomtune_gradio.store.models import Run, Wish, now
 
 _PAUSE = 0.5  # seconds between two tries
 _QUIET = 2.0  # seconds after which Flower is asked how the run stands
@@ -55,7 +54,7 @@ class RunFollower:
         self,
         run: Run,
         book: RunBook,
-        federation: FederationService,
+        runtime: Runtime,
         metrics: MetricService,
         logs: LogStore,
         watcher: RunWatcher,
@@ -64,7 +63,7 @@ class RunFollower:
     ) -> None:
         self._reads = reads
         self.run_id, self._flower_id = run.id, int(run.flower_run_id or 0)
-        self._book, self._federation, self._metrics = book, federation, metrics
+        self._book, self._runtime, self._metrics = book, runtime, metrics
         self._watcher, self._ending = watcher, ending
         watcher.begin()
         self._parser, self._tally = RoundParser(), Tally()
@@ -78,12 +77,12 @@ class RunFollower:
             self._note_round(self._parser.round, None)
         while not self._ending.is_set():
             try:
-                fact = self._follow(self._federation.control)
+                fact = self._follow(self._runtime.control)
             except FlowerUnreachable:
                 fact = None  # stopped or crashed: the supervisor or an admin brings it back
             if fact is not None:
                 run = self._book.get(self.run_id)
-                if self._watcher.goes_on(run):
+                if run.wish is Wish.AGAIN:
                     return None
                 verdict = self._judge(run, fact)
                 return with_silence(verdict) if verdict and not self._tally.told else verdict
@@ -98,14 +97,14 @@ class RunFollower:
         if (lines := self._tally.not_understood) > 1:
             self._book.event(self.run_id, "metrics", f"{lines} metric lines were not understood.")
         while True:
-            incidents = self._book.incidents(run)
+            incidents = self._runtime.incidents(self._book.slot_since(run))
             verdict = judged(fact, self._tally, wish_of(run), who, run.min_sites, incidents, reads)
             if verdict.code != SERVER_KILLED or time.monotonic() > deadline:
                 return verdict
             if self._ending.wait(_PAUSE):
                 return None  # the next follower judges
 
-    def _follow(self, control: FlowerControl) -> RunFact | None:
+    def _follow(self, control: RunControl) -> RunFact | None:
         """Read on until the log is quiet for a while; the fact once the run is over."""
         looked = time.monotonic()
         with closing(control.logs(self._flower_id, self._log.read_to, quiet=_QUIET)) as chunks:
@@ -125,7 +124,7 @@ class RunFollower:
         self._watcher.look(self._book.get(self.run_id), self._flower_id, over=True)
         return fact
 
-    def _look(self, control: FlowerControl) -> RunFact:
+    def _look(self, control: RunControl) -> RunFact:
         """Flower's word on the run; passes a wish to stop on."""
         fact = control.run(self._flower_id) or unknown_run(self._flower_id)
         if fact.status == "running":
@@ -133,7 +132,7 @@ class RunFollower:
         self._note(fact)
         if not fact.finished:
             run = self._watcher.look(self._book.get(self.run_id), self._flower_id)
-            if (run.stop_asked_by or self._watcher.goes_on(run)) and not self._stop_sent:
+            if run.wish is not Wish.NONE and not self._stop_sent:
                 control.stop(self._flower_id)
                 self._stop_sent = True
         return fact

@@ -17,10 +17,10 @@ from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.flower.link.failures import FlowerRefused
 from blossomtune_gradio.processes import ProcessSupervisor, Program, State
-from blossomtune_gradio.services.federation import CONNECTION
 from blossomtune_gradio.services.runs.book import wish_of
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.judging.verdict import Verdict, refused, stopped
+from blossomtune_gradio.services.runtimes.runtime import Incident, Runtime
 from blossomtune_gradio.store.models import Run
 
 CUT_OFF = "flwr run was cut off before Flower had the run: it is started again."
@@ -34,8 +34,10 @@ _OVER = (State.EXITED, State.FAILED, State.STOPPED)
 class Submission:
     """Gives one run to Flower and notes Flower's number for it."""
 
-    def __init__(self, run_id: int, tools: Tools, ending: threading.Event) -> None:
-        self._run_id, self._tools, self._ending = run_id, tools, ending
+    def __init__(
+        self, run_id: int, runtime: Runtime, tools: Tools, ending: threading.Event
+    ) -> None:
+        self._run_id, self._runtime, self._tools, self._ending = run_id, runtime, tools, ending
         self._child = ProcessSupervisor(tools.records)
         self._folder = tools.folder / str(run_id)
         self._output, self._config = self._folder / "submit.out", self._folder / "run.toml"
@@ -83,11 +85,11 @@ class Submission:
         self._child.start(program)
 
     def _program(self, run: Run) -> Program:
-        argv = commands.run_argv(self._tools.apps.get(run.app).path, CONNECTION, self._config)
+        argv = self._runtime.submission(self._tools.apps.get(run.app).path, self._config)
         return Program(
             name=f"flwr-run-{run.id}",
             argv=tuple(argv),
-            env=self._tools.environment,
+            env=self._runtime.connection.environment,
             cwd=self._folder,
             output=self._output,
         )
@@ -131,7 +133,7 @@ class Submission:
             self._ending.wait(_LATER)
             return None
         self._lost += 1
-        killed = not isinstance(error, FlowerRefused) or bool(self._tools.book.incidents(run))
+        killed = not isinstance(error, FlowerRefused) or bool(self._incidents(run))
         if not killed or self._lost >= _TRIES:
             raise error
         self._tools.book.tell(f"The flwr run of {run.name} was cut off: it is started again.")
@@ -148,7 +150,7 @@ class Submission:
         deadline = time.monotonic() + _SETTLED
         while not self._ending.is_set():
             try:
-                facts = self._tools.federation.control.runs(limit=100)
+                facts = self._runtime.control.runs(limit=100)
             except FlowerUnreachable:
                 deadline = time.monotonic() + _SETTLED
                 if self._tools.book.get(run.id).stop_asked_by:
@@ -161,6 +163,9 @@ class Submission:
                 return None
             self._ending.wait(0.5)
         return None
+
+    def _incidents(self, run: Run) -> list[Incident]:
+        return self._runtime.incidents(self._tools.book.slot_since(run))
 
     def _said(self) -> str:
         said = self._output.read_text("utf-8", "replace")

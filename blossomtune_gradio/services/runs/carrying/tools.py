@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.flower.apps.catalogue import AppCatalogue
 from blossomtune_gradio.flower.apps.reads import NOTHING_KNOWN, AppReads, app_reads
-from blossomtune_gradio.flower.link.messages import MessageBox
 from blossomtune_gradio.logs import LogStore
-from blossomtune_gradio.services.federation import FederationService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.carrying.results import ResultService
 from blossomtune_gradio.services.runs.metrics import MetricService
-from blossomtune_gradio.services.sites.service import SiteService
+from blossomtune_gradio.services.runtimes.known import Runtimes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +21,10 @@ class Tools:
 
     book: RunBook
     apps: AppCatalogue
-    federation: FederationService
+    runtimes: Runtimes
     metrics: MetricService
     results: ResultService
     logs: LogStore
-    sites: SiteService
-    box: MessageBox
-    environment: Mapping[str, str]
     folder: Path  # a sub-folder for each run
     records: Path  # of child programs
 

@@ -13,8 +13,9 @@ from blossomtune_gradio.services.runs.carrying.follower import RunFollower
 from blossomtune_gradio.services.runs.carrying.submission import Submission
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.judging.verdict import Verdict, stumbled
-from blossomtune_gradio.services.runs.watching.watch import AGAIN, RunWatcher
-from blossomtune_gradio.store.models import Run
+from blossomtune_gradio.services.runs.watching.watch import RunWatcher
+from blossomtune_gradio.services.runtimes.runtime import Runtime
+from blossomtune_gradio.store.models import Run, Wish
 
 _TRIES, _PAUSE = 3, 2.0
 
@@ -22,11 +23,13 @@ _TRIES, _PAUSE = 3, 2.0
 class RunWorker:
     """Takes one submitted run to its end."""
 
-    def __init__(self, run: Run, tools: Tools, on_end: Callable[[], None]) -> None:
-        self.run_id, self._tools, self._on_end = run.id, tools, on_end
-        self.watcher = RunWatcher(run.id, tools.book, tools.sites, tools.box)
+    def __init__(
+        self, run: Run, runtime: Runtime, tools: Tools, on_end: Callable[[], None]
+    ) -> None:
+        self.run_id, self.runtime, self._tools, self._on_end = run.id, runtime, tools, on_end
+        self.watcher = RunWatcher(run.id, runtime, tools.book)
         self._ending = threading.Event()
-        self._submission = Submission(run.id, tools, self._ending)
+        self._submission = Submission(run.id, runtime, tools, self._ending)
         self._thread = threading.Thread(target=self._serve, name=f"run-{run.id}", daemon=True)
 
     def start(self) -> None:
@@ -80,7 +83,7 @@ class RunWorker:
         follower = RunFollower(
             run,
             tools.book,
-            tools.federation,
+            self.runtime,
             tools.metrics,
             tools.logs,
             self.watcher,
@@ -88,26 +91,25 @@ class RunWorker:
             lambda: tools.reads(run.app),
         )
         verdict = follower.to_the_end()
-        if verdict is None and tools.book.get(run.id).stop_reason == AGAIN:
+        if verdict is None and tools.book.get(run.id).wish is Wish.AGAIN:
             self._begin_anew()
         return verdict
 
     def _begin_anew(self) -> None:
         """Flower's run is over; the next round of `_work` submits with the changed values."""
         with self._tools.book.change(self.run_id) as (_, run):
-            if run.stop_asked_by or self._ending.is_set():
+            if run.wish is not Wish.AGAIN or self._ending.is_set():
                 return
             self._submission.forget()
             self._tools.results.remove(str(run.flower_run_id))
-            run.flower_run_id, run.stop_reason = None, ""
-            run.round, run.round_began_at = 0, None
+            run.begin_again()
 
     def _give_up(self, error: Exception) -> bool:
         """End a run that we cannot go on with, so that its slot is free. False: not even that."""
         try:
             run = self._tools.book.get(self.run_id)
             if run.flower_run_id is not None:
-                self._tools.federation.control.stop(int(run.flower_run_id))
+                self.runtime.control.stop(int(run.flower_run_id))
         except Exception as other:  # noqa: BLE001 - Flower may be what is broken
             self._tools.book.tell(f"ERROR: Run {self.run_id} could not be stopped: {other!r}")
         try:

@@ -23,13 +23,15 @@ from blossomtune_gradio.flower.lines.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.services.runs.judging.site_failures import SiteFailures, site_failures
 from blossomtune_gradio.services.runs.judging.tally import Tally
+from blossomtune_gradio.services.runtimes.runtime import Incident
 from blossomtune_gradio.store.models import RunStatus
 
 _SHOWN = 12  # lines of evidence
 
 
 class Cause(StrEnum):
-    """Why a run ended, for machines; besides these, the codes of `flower.diagnosis`."""
+    """Why a run ended, for machines; besides these, the codes of `flower.diagnosis`, and
+    "NAME ended" with the name of a program of the runtime."""
 
     REFUSED = "refused"  # Flower did not take it
     CANCELLED = "cancelled"  # taken out of the queue
@@ -43,8 +45,6 @@ class Cause(StrEnum):
     NOTHING_DONE = "nothing done"  # completed, and no site was asked or answered
     SILENT = "told nothing"  # completed, and its log has no round and no number
     FEWER_SITES = "fewer sites than asked"
-    EXECUTOR = "executor ended"  # a program of ours ended below the run
-    SUPERLINK = "superlink ended"
     INTERNAL = "internal"  # an error of ours
 
 
@@ -66,15 +66,6 @@ class StopWish:
     by: str = ""
     code: str = ""
     sentence: str = ""
-
-
-@dataclass(frozen=True)
-class Incident:
-    """A program of ours that ended while the run was on."""
-
-    program: str  # "superlink" or "executor"
-    text: str  # how, with the time
-    asked: bool = False  # somebody wanted it to end
 
 
 def unknown_run(run_id: int) -> RunFact:
@@ -132,13 +123,11 @@ def _failed(
     cause = server_cause(fact.details, tuple(tally.lines), reads)
     if cause.code == SERVER_KILLED and incidents:
         # Without an executor a ServerApp dies; one whose SuperLink is away waits for it.
-        last = next((i for i in reversed(incidents) if i.program == "executor"), incidents[-1])
-        program = last.program
-        code = Cause.SUPERLINK if program == "superlink" else Cause.EXECUTOR
+        last = next((i for i in reversed(incidents) if i.hosts_apps), incidents[-1])
         return Verdict(
             RunStatus.FAILED,
-            f"The {program} ended while the run was on, and took the ServerApp with it.",
-            code,
+            f"The {last.program} ended while the run was on, and took the ServerApp with it.",
+            f"{last.program} ended",
             tuple(incident.text for incident in incidents)[-_SHOWN:],
             "Run it again."
             if last.asked

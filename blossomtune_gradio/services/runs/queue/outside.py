@@ -17,6 +17,7 @@ from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.runs.carrying.tools import Tools
+from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.store.models import now
 
 _NEWEST = 100  # runs of Flower that are looked at
@@ -24,10 +25,10 @@ _OVERLAP = timedelta(seconds=5)  # between two looks: a run that ended in betwee
 
 
 class Outside:
-    """Looks for such runs. It belongs to the queue's thread."""
+    """Looks for such runs in one runtime. It belongs to the queue's thread."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, runtime: Runtime, tools: Tools) -> None:
+        self._runtime, self._tools = runtime, tools
         self._since = now()  # what ended before is nobody's business any more
 
     def take_in(self) -> int:
@@ -37,13 +38,17 @@ class Outside:
             FlowerError: the SuperLink does not answer.
         """
         looked, book = now(), self._tools.book
-        facts = self._tools.federation.control.runs(limit=_NEWEST)
-        known = book.flower_ids()
+        facts = self._runtime.control.runs(limit=_NEWEST)
+        known = book.flower_ids(self._runtime.name)
         new = [f for f in reversed(facts) if f.run_id not in known and self._concerns_us(f)]
-        taken = [book.take_in(fact, self._app(fact), told(fact.config)) for fact in new]
+        taken = [self._take(fact) for fact in new]
         if None not in taken:
             self._since = looked - _OVERLAP
         return sum(bool(one) for one in taken)
+
+    def _take(self, fact: RunFact) -> int | None:
+        app, config = self._app(fact), told(fact.config)
+        return self._tools.book.take_in(fact, app, config, self._runtime.name)
 
     def _concerns_us(self, fact: RunFact) -> bool:
         if not fact.finished:

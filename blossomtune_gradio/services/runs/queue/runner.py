@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from blossomtune_gradio.errors import FlowerError
-from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.carrying.worker import RunWorker
 from blossomtune_gradio.services.runs.judging.verdict import Verdict
@@ -23,6 +22,7 @@ from blossomtune_gradio.services.runs.queue.deadlines import GoOn, for_waiting
 from blossomtune_gradio.services.runs.queue.outside import Outside
 from blossomtune_gradio.services.runs.queue.waiting import Wait
 from blossomtune_gradio.services.runs.watching.watch import lower_sites, tell_of_wait
+from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.store.models import Run, RunStatus
 
 _EVERY = 1.0  # seconds between two looks at the queue
@@ -40,12 +40,13 @@ class _Held:
 class Runner:
     """Admits queued runs and keeps their workers."""
 
-    def __init__(self, tools: Tools, slots: int = 1) -> None:
-        self._tools, self._book, self.slots = tools, tools.book, slots
+    def __init__(self, tools: Tools) -> None:
+        self._tools, self._book, self.runtimes = tools, tools.book, tools.runtimes
         self._workers: dict[int, RunWorker] = {}
         self._held: dict[int, _Held] = {}
         self._wake, self._ending = threading.Event(), threading.Event()
-        self._outside, self._looked_outside = Outside(tools), 0.0
+        self._outside = [(runtime, Outside(runtime, tools)) for runtime in self.runtimes]
+        self._looked_outside = 0.0
         self._thread = threading.Thread(target=self._serve, name="runner", daemon=True)
 
     def open(self) -> None:
@@ -72,19 +73,21 @@ class Runner:
         """What a run that has not ended waits for, or None."""
         if run.status.is_end:
             return None
-        if not self._tools.federation.running:
-            return waiting.for_superlink(run)
+        runtime = self.runtimes.of(run.runtime)
+        if lack := runtime.lack():
+            return waiting.for_runtime(run, lack)
         if run.status is not RunStatus.QUEUED:
             worker = self._workers.get(run.id)
             return worker.watcher.wait(run) if worker else None
-        if run.waiting_since is not None and run.min_sites > self._online():
-            return self._wait_for_sites(run)
-        active = self._book.active()
-        if len(active) >= self.slots:
-            ahead = sum(one.position < run.position for one in self._book.queued())
-            return waiting.for_slot(active, ahead, self.slots)
-        if run.min_sites > self._online():
-            return self._wait_for_sites(run)
+        if run.waiting_since is not None and run.min_sites > _online(runtime):
+            return _wait_for_sites(run, runtime)
+        active = [one for one in self._book.active() if one.runtime == run.runtime]
+        if len(active) >= runtime.slots:
+            before = (one for one in self._book.queued() if one.position < run.position)
+            ahead = sum(one.runtime == run.runtime for one in before)
+            return waiting.for_slot(active, ahead, runtime.slots)
+        if run.min_sites > _online(runtime):
+            return _wait_for_sites(run, runtime)
         return None
 
     def waiting_for(self, run: Run) -> str:
@@ -109,36 +112,40 @@ class Runner:
         for run in self._book.active():
             if run.id not in self._workers:
                 self._employ(run)
-        if not self._tools.federation.running:
-            return
         for run in self._book.queued():
-            is_free = len(self._workers) < self.slots and not self._ending.is_set()
-            if not is_free and run.waiting_since is None:
-                continue  # its deadline has not begun
-            if self._may_begin(run) and is_free and self._book.submitted(run.id):
+            runtime = self.runtimes.of(run.runtime)
+            is_free = self._has_slot(runtime) and not self._ending.is_set()
+            if runtime.lack() or (not is_free and run.waiting_since is None):
+                continue  # in the second case its deadline has not begun
+            if self._may_begin(run, runtime) and is_free and self._book.submitted(run.id):
                 self._held.pop(run.id, None)
                 self._employ(run)
 
     def _look_outside(self) -> None:
         """Runs that did not come from us take a slot, too: sites do one thing at a time."""
-        running = self._tools.federation.running
-        if not running or time.monotonic() - self._looked_outside < _OUTSIDE_EVERY:
+        if time.monotonic() - self._looked_outside < _OUTSIDE_EVERY:
             return
         self._looked_outside = time.monotonic()
-        with suppress(FlowerError):  # the next look will do
-            self._outside.take_in()
+        for runtime, outside in self._outside:
+            with suppress(FlowerError):  # the next look will do
+                if not runtime.lack():
+                    outside.take_in()
+
+    def _has_slot(self, runtime: Runtime) -> bool:
+        busy = sum(worker.runtime.name == runtime.name for worker in self._workers.values())
+        return busy < runtime.slots
 
     def _employ(self, run: Run) -> None:
-        worker = RunWorker(run, self._tools, self.wake)
+        worker = RunWorker(run, self.runtimes.of(run.runtime), self._tools, self.wake)
         self._workers[run.id] = worker
         worker.start()
 
-    def _may_begin(self, run: Run) -> bool:
+    def _may_begin(self, run: Run, runtime: Runtime) -> bool:
         """Whether enough sites are online; else its wait, and what the deadline says, is noted."""
-        online = self._online()
+        online = _online(runtime)
         if run.min_sites <= online:
             return True
-        wait = self._wait_for_sites(run)
+        wait = _wait_for_sites(run, runtime)
         held = self._held.setdefault(run.id, _Held())
         if run.waiting_since is None:
             self._book.waits(run.id, wait.sentence)
@@ -150,8 +157,10 @@ class Runner:
             self._book.end(run.id, Verdict(RunStatus.STOPPED, what.sentence, what.code))
         return False
 
-    def _wait_for_sites(self, run: Run) -> Wait:
-        return waiting.for_sites(run, run.min_sites, self._tools.sites.sites(SYSTEM), None)
 
-    def _online(self) -> int:
-        return sum(site.presence == "online" for site in self._tools.sites.sites(SYSTEM))
+def _wait_for_sites(run: Run, runtime: Runtime) -> Wait:
+    return waiting.for_sites(run, run.min_sites, runtime.sites(), None)
+
+
+def _online(runtime: Runtime) -> int:
+    return sum(site.presence == "online" for site in runtime.sites())

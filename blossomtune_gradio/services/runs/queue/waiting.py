@@ -1,8 +1,9 @@
 """Why a run does not move: one card, made from what is known at this moment. Pure.
 
-A card has a code (`superlink`, `slot`, `sites`, `answers`), a sentence, the sites it is about and,
-where there is one, the deadline and what happens then. Surprise: sites that train are waited for in
-every healthy round, so that card is calm (`late` is False) until it takes much longer than before.
+A card has a code (`slot`, `sites`, `answers`, or that of what the runtime lacks), a sentence, the
+sites it is about and, where there is one, the deadline and what happens then. Surprise: sites that
+train are waited for in every healthy round, so that card is calm (`late` is False) until it takes
+much longer than before.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from blossomtune_gradio.services.runs.asking.limits import GO_ON
+from blossomtune_gradio.services.runtimes.runtime import Lack
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, now
 
-SUPERLINK, SLOT, SITES, ANSWERS = "superlink", "slot", "sites", "answers"
+SLOT, SITES, ANSWERS = "slot", "sites", "answers"
 _FIRST_PATIENCE = 600.0  # seconds before answers are late while no round of the run tells more
 _LEAST_PATIENCE = 60.0  # seconds in which nothing is late
 _LATE = 2  # times what the longest round of the run took
@@ -57,12 +59,10 @@ class Wait:
         }
 
 
-def for_superlink(run: Run) -> Wait:
+def for_runtime(run: Run, lack: Lack) -> Wait:
     """Nothing goes on without it."""
     which = "." if run.flower_run_id is None else ", which is not running."
-    return Wait(
-        code=SUPERLINK, sentence=f"Waits for the SuperLink{which} Start it on the Admin page."
-    )
+    return Wait(code=lack.code, sentence=f"Waits for {lack.what}{which} {lack.advice}")
 
 
 def for_slot(active: Sequence[Run], ahead: int, slots: int) -> Wait:

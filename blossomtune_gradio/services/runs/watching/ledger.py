@@ -120,7 +120,7 @@ class SiteLedger:
         return RunSite(
             run_id=self._run_id,
             node_id=node,
-            participant_id=site.participant_id if site else None,
+            participant_id=(site.participant_id or None) if site else None,
             name=site.name if site else f"node {node}",
             partition_id=site.partition_id if site else None,
             asked=0,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.flower.lines.diagnosis import Who
 from blossomtune_gradio.flower.lines.round_log import Event, Waiting
-from blossomtune_gradio.flower.link.messages import ErrorReply, MessageBox
-from blossomtune_gradio.identity import SYSTEM
+from blossomtune_gradio.flower.link.messages import ErrorReply
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.asking.limits import site_keys
 from blossomtune_gradio.services.runs.book import RunBook
@@ -18,10 +17,10 @@ from blossomtune_gradio.services.runs.queue import waiting
 from blossomtune_gradio.services.runs.queue.deadlines import GoOn, for_round, for_waiting
 from blossomtune_gradio.services.runs.queue.waiting import Wait
 from blossomtune_gradio.services.runs.watching.ledger import SiteLedger
-from blossomtune_gradio.services.sites.service import Site, SiteService
-from blossomtune_gradio.store.models import Run, RunSite, RunStatus, now
+from blossomtune_gradio.services.runtimes.runtime import Runtime
+from blossomtune_gradio.services.sites.service import Site
+from blossomtune_gradio.store.models import Run, RunSite, RunStatus, Wish, now
 
-AGAIN = "submit again"  # a stop that is followed by a new submission
 _LAST_TRIES, _PAUSE = 5, 0.5  # for the errors of a run that is over; seconds between two tries
 ALERT_AFTER = 30  # seconds of waiting after which people are told
 
@@ -29,8 +28,8 @@ ALERT_AFTER = 30  # seconds of waiting after which people are told
 class RunWatcher:
     """One for each run; lives as long as its follower."""
 
-    def __init__(self, run_id: int, book: RunBook, sites: SiteService, box: MessageBox) -> None:
-        self._run_id, self._book, self._sites, self._box = run_id, book, sites, box
+    def __init__(self, run_id: int, runtime: Runtime, book: RunBook) -> None:
+        self._run_id, self._runtime, self._book = run_id, runtime, book
         self._ledger = SiteLedger(book.database, run_id)
         self._waiting: Waiting | None = None
         self._told = False
@@ -63,12 +62,14 @@ class RunWatcher:
     def look(self, run: Run, flower_id: int, over: bool = False) -> Run:
         """Note what the sites do, and act when a deadline is over. The row as it is now."""
         nodes = {site.node_id: site for site in self._all_sites() if site.node_id}
-        self._ledger.note([] if over else self._box.of_run(flower_id), nodes, run.round)
+        self._ledger.note(
+            [] if over else self._runtime.messages.of_run(flower_id), nodes, run.round
+        )
         for _ in range(_LAST_TRIES if over else 1):
             if self._note_errors(flower_id, nodes, run.round):
                 break
             time.sleep(_PAUSE)
-        if over or run.status is not RunStatus.RUNNING or run.stop_asked_by or self.goes_on(run):
+        if over or run.status is not RunStatus.RUNNING or run.wish is not Wish.NONE:
             return run
         wait = self.wait(run)
         if wait is not None and wait.code == waiting.SITES:
@@ -96,17 +97,13 @@ class RunWatcher:
         """Take in the error replies since the last look. False: the next look has to."""
         while True:
             try:
-                errors = self._box.errors_of(flower_id, self._heard)
+                errors = self._runtime.messages.errors_of(flower_id, self._heard)
             except FlowerError:
                 return False
             if not errors:
                 return True
             self._ledger.note_errors(errors, sites, round_number)
             self._heard = errors[-1].number
-
-    def goes_on(self, run: Run) -> bool:
-        """True while the run is being stopped only to be submitted again."""
-        return run.stop_reason == AGAIN and not run.stop_asked_by
 
     def _waits(self, run: Run, wait: Wait) -> None:
         if run.waiting_since is None:
@@ -119,8 +116,8 @@ class RunWatcher:
         elif what is not None:
             self._book.ask_stop(self._run_id, what)
 
-    def _all_sites(self) -> list[Site]:
-        return self._sites.sites(SYSTEM)
+    def _all_sites(self) -> Sequence[Site]:
+        return self._runtime.sites()
 
     def _online(self) -> list[Site]:
         return [site for site in self._all_sites() if site.presence == "online"]
@@ -143,11 +140,13 @@ def tell_of_wait(book: RunBook, run: Run, wait: Wait, told: bool) -> bool:
 def lower_sites(book: RunBook, run: Run, count: int) -> None:
     """Let a run go on with so many sites; one that Flower has is submitted again for that."""
     with book.change(run.id) as (session, row):
+        if row.status.is_end or row.wish is Wish.STOP:
+            return  # somebody was quicker
         lowered = {key: min(int(row.config[key]), count) for key in site_keys(row.config)}
         row.config = {**row.config, **lowered}
         row.min_sites, row.waiting_since = min(row.min_sites, count), None
         if row.flower_run_id is not None:
-            row.stop_reason = AGAIN
+            row.ask_again()
         timeline.note(
             session, run.id, "quorum", f"Goes on with the {count} site(s) that are there."
         )
