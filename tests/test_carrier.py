@@ -75,7 +75,7 @@ def test_a_file_is_only_read(client, method):
 def test_a_page_names_its_own_scripts_early_and_no_other(client, page):
     text = client.get(f"/{page.path}").text
     early = set(re.findall(r'<link rel="modulepreload" href="\./parts/\w+/([^"]+)"', text))
-    assert {"header/view.js", "kit/common.js"} <= early
+    assert {"header/view.js", "kit/dom.js"} <= early
     started = set(re.findall(r"/parts/\w+/(\w+/view\.js)", text[text.index("gradio_config") :]))
     assert started == {name for name in early if name.endswith("/view.js")}
     assert text.index(address(STYLE)) < text.index("</head>")

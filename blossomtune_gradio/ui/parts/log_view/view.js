@@ -1,11 +1,17 @@
 // Polls with one byte cursor per source; log text is hostile and only ever becomes text nodes.
-import { blossom } from "../kit/common.js";
+import { bind } from "../kit/bound.js";
+import { cells, copy, each, make, put, show } from "../kit/dom.js";
+import { inAddress, linkTo, onAddress } from "../kit/talk.js";
+import { SILENT, clock } from "../kit/words.js";
+
+const MOST_LINES = 2000;
+const LEVELS = { warnings: ["WARNING", "ERROR", "CRITICAL"], errors: ["ERROR", "CRITICAL"] };
+const AT_END = 24; // pixels from the end that still count as the end
+const GROWS_FOR = 6000; // milliseconds that what stands above the log may still grow
+const USED_BY_HAND = ["wheel", "touchmove", "keydown", "pointerdown"];
 
 export const mount = ({ element, server }) => {
-  const {
-    find, make, put, show, ask, poll, clock, each, inAddress, onAddress, linkTo, SILENT,
-  } = blossom(element, server);
-  const MOST_LINES = 2000;
+  const { find, ask, poll } = bind(element, server);
   const lines = find("lines");
   let cursor = {};
   let source = "";
@@ -16,7 +22,6 @@ export const mount = ({ element, server }) => {
   let level = ""; // "warnings" or "errors": those only
   let linked = 0; // offset of the line the address names
   const ofRun = find("of").textContent === "run"; // on the Runs page: of the run in the address
-  const LEVELS = { warnings: ["WARNING", "ERROR", "CRITICAL"], errors: ["ERROR", "CRITICAL"] };
   let era = 0; // an answer to a question from before a reset is thrown away
 
   const mark = (node, text) => {
@@ -26,7 +31,7 @@ export const mount = ({ element, server }) => {
     node.replaceChildren(text.slice(0, at), hit, text.slice(at + wanted.length));
   };
   const filter = (row) => {
-    const [, from, text] = row.children;
+    const { from, text } = cells(row);
     const said = `${from.textContent} ${text.textContent}`.toLowerCase();
     const blank = !text.textContent.trim(); // Flower writes many
     const quiet = LEVELS[level] && !LEVELS[level].includes(row.dataset.level);
@@ -34,19 +39,21 @@ export const mount = ({ element, server }) => {
     mark(text, text.textContent);
   };
   const lineOf = (line) => {
-    const row = make("div", "bt-line");
+    const row = copy(find("line"));
+    const { time, from, text } = cells(row);
     row.dataset.level = line.level;
-    const time = make("time", "", clock(line.time));
-    time.title = line.time;
     row.dataset.line = `${line.source}:${line.offset}`;
+    time.title = line.time;
     const run = /^run-(\d+)$/.exec(line.source)?.[1];
     if (run) {
-      const link = linkTo(time.textContent, `run=${run}&line=${line.offset}`, "bt-line-link");
+      const link = linkTo(clock(line.time), `run=${run}&line=${line.offset}`, "bt-line-link");
       link.title = `${line.time}: link to this line`;
-      time.replaceChildren(link);
-    }
+      time.append(link);
+    } else put(time, clock(line.time));
+    put(from, line.source);
+    from.title = line.source;
+    put(text, line.text);
     if (linked && ofRun && line.source === source && line.offset === linked) row.classList.add("bt-linked");
-    row.append(time, Object.assign(make("span", "bt-from", line.source), { title: line.source }), make("span", "bt-text", line.text));
     filter(row);
     return row;
   };
@@ -70,7 +77,7 @@ export const mount = ({ element, server }) => {
 
   const add = (found) => {
     lines.append(...found.map(lineOf));
-    while (lines.childElementCount > MOST_LINES) lines.firstElementChild.remove();
+    for (const old of [...lines.children].slice(0, Math.max(0, lines.childElementCount - MOST_LINES))) old.remove();
     if (following) toEnd();
     else unread += found.length;
     drawFollow();
@@ -170,7 +177,7 @@ export const mount = ({ element, server }) => {
     put(find("follow"), "Show the newest");
     note(row ? "The lines around the linked one." : "The linked line is not there (any more).");
     if (!row) return;
-    keepUntil = Date.now() + 6000;
+    keepUntil = Date.now() + GROWS_FOR;
     keepInView();
   };
   // What stands above still grows for a moment, and the log may not be shown yet; who scrolls
@@ -182,7 +189,7 @@ export const mount = ({ element, server }) => {
     setTimeout(keepInView, 300);
   };
   if (ofRun)
-    for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(name, () => { keepUntil = 0; }, { passive: true });
+    for (const name of USED_BY_HAND) addEventListener(name, () => { keepUntil = 0; }, { passive: true });
   if (ofRun)
     onAddress(() => {
       const run = inAddress("run");
@@ -199,7 +206,7 @@ export const mount = ({ element, server }) => {
       else if (run) turn();
     });
   lines.addEventListener("scroll", () => {
-    const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24;
+    const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < AT_END;
     if (following && !atEnd) follow(false);
     else if (!following && atEnd && unread) follow(true);
   });

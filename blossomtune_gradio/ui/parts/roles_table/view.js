@@ -1,57 +1,50 @@
-import { blossom } from "../kit/common.js";
+// Everybody who has an account, with the role and where it comes from.
+import { bind } from "../kit/bound.js";
+import { actionButton, cells, each, light, put, show } from "../kit/dom.js";
+import { changed, hear } from "../kit/talk.js";
+import { ago } from "../kit/words.js";
+
+const WORDS = { grant: "Make researcher", take: "Take researcher", sign_out: "Sign out" };
 
 export const mount = ({ element, server, props, trigger, watch }) => {
-  const { find, make, put, show, light, ask, poll, changed, ago, each, say, rowOf } = blossom(element, server);
-  let now = null;
+  const { find, ask, poll, say } = bind(element, server);
 
-  const create = () => {
-    const row = rowOf(["Person", "Role", "From", "Seen", ""]);
-    const cells = row.children;
-    cells[0].append(make("strong"), make("span", "bt-quiet bt-under"));
-    cells[1].append(make("span", "bt-lamp"));
-    cells[4].className = "bt-actions";
-    return row;
-  };
-  const WORDS = { grant: "Make researcher", take: "Take researcher", sign_out: "Sign out" };
   const button = (person, what) => {
-    const word = WORDS[what];
-    const made = make("button", "bt-button bt-small", word);
-    made.type = "button";
-    made.dataset.what = what;
-    made.setAttribute("aria-label", `${word}: ${person.username}`);
-    made.addEventListener("click", () => {
+    const made = actionButton(WORDS[what], () => {
       made.disabled = true;
       trigger("change_role", { id: person.id, what });
     });
+    made.dataset.what = what;
+    made.setAttribute("aria-label", `${WORDS[what]}: ${person.username}`);
     return made;
   };
-  const fill = (row, person) => {
-    const [who, role, from, seen, action] = row.children;
+  const fill = (now) => (row, person) => {
+    const { name, about, role, from, seen, actions } = cells(row);
     row.dataset.account = person.id;
-    put(who.firstChild, person.username);
-    put(who.lastChild, [person.name, person.email, person.provider].filter(Boolean).join("  ·  "));
-    light(role.firstChild, person.tone, person.role);
+    put(name, person.username);
+    put(about, [person.name, person.email, person.provider].filter(Boolean).join("  ·  "));
+    light(role, person.tone, person.role);
     put(from, person.because);
     put(seen, ago(person.last_seen, now));
-    if (action.dataset.can === person.can) return;
-    action.dataset.can = person.can;
-    action.replaceChildren(...(person.can ? [button(person, person.can)] : []), button(person, "sign_out"));
+    if (actions.dataset.can === person.can) return;
+    actions.dataset.can = person.can;
+    actions.replaceChildren(...[person.can, "sign_out"].filter(Boolean).map((what) => button(person, what)));
   };
   const turn = poll(async () => {
     const answer = await ask("accounts", { text: find("text").value.trim() });
     if (!answer?.rows) return;
-    now = answer.now;
-    each(find("rows"), answer.rows, (person) => person.id, create, fill);
+    each(find("rows"), answer.rows, (person) => person.id, find("row"), fill(answer.now));
     show(find("table"), answer.rows.length > 0);
     show(find("empty"), answer.rows.length === 0);
   }, 5000);
+
   watch("value", () => {
     const { tone, text } = props.value;
     say(tone, text);
     for (const made of find("rows").querySelectorAll("button")) made.disabled = false;
     changed();
   });
-  document.addEventListener("blossom:changed", turn);
+  hear("changed", turn);
   let typing = 0;
   find("text").addEventListener("input", () => {
     clearTimeout(typing);

@@ -1,0 +1,56 @@
+// What parts tell each other, as events of the document, and what the address of the page says.
+//
+// pulse        how things stand; the header asks the server and tells it
+// listening    somebody new wants the last pulse
+// changed      something was done here: who shows it need not wait for the next turn
+// admitted     the role of the visitor is another now
+// title        what the tab is called; "" leaves it to the header again
+// standing     where the visitor of the Join page stands; ask-standing asks for the last one,
+//              moved brings a newer one, as the answer to a move
+// address      the query of the address is another now
+// run          the run that is shown in full
+// person       open this participant
+// apps         which apps there are, and which of them were mended
+// deploy       fill the form with this app or run
+
+export const tell = (what, detail) => document.dispatchEvent(new CustomEvent(`blossom:${what}`, { detail }));
+export const hear = (what, listener) => document.addEventListener(`blossom:${what}`, (event) => listener(event.detail));
+
+export const changed = () => tell("changed");
+export const title = (text) => tell("title", text);
+
+export const onPulse = (listener) => {
+  hear("pulse", listener);
+  tell("listening");
+};
+export const onStanding = (listener) => {
+  hear("standing", listener);
+  tell("ask-standing");
+};
+
+/** A whole number in the address, or 0: `?run=ID`, with `&line=OFFSET` of a log line. */
+export const inAddress = (name) => Number(new URLSearchParams(location.search).get(name)) || 0;
+
+export const goTo = (query) => {
+  history.pushState(null, "", location.pathname + (query ? `?${query}` : "")); // there is a <base>
+  tell("address");
+};
+export const onAddress = (listener) => {
+  hear("address", listener);
+  window.addEventListener("popstate", listener);
+  listener();
+};
+
+/** A link to the Runs page; on that page nothing is loaded anew. */
+export const linkTo = (text, query, className = "bt-link") => {
+  const link = Object.assign(document.createElement("a"), { className, textContent: text, href: `runs?${query}` });
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !location.pathname.endsWith("/runs")) return;
+    event.preventDefault();
+    goTo(query);
+  });
+  return link;
+};
+
+// Browsers keep our cookie from a frame of another site: signing in needs a tab of its own.
+export const inFrame = window.self !== window.top;
