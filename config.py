@@ -1,22 +1,22 @@
 """Environment -> Settings. The only reader of `os.environ`.
 
-Every field of `Settings` has a variable: `BLOSSOMTUNE_` and the field's name in capitals.
+Every field of `Settings` has a variable: `BLOSSOMTUNE_` and the field's name in capitals. Surprise:
+what only asks a server (most commands) needs two variables and none of the options, so `Settings`
+and what it is made with are loaded by `load` alone.
 """
 
-import csv
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blossomtune_gradio.app_variables import app_variables, unset
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.providers import Provider, github
-from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.surroundings import (
     PREFIX,
     clear_way,
@@ -25,6 +25,9 @@ from blossomtune_gradio.surroundings import (
     unknown_option,
     without_foreign_options,
 )
+
+if TYPE_CHECKING:
+    from blossomtune_gradio.settings import Settings
 
 _OIDC = re.compile(r"oidc_([a-z0-9_]+)_(issuer|client_id|client_secret|label|scopes|ca)")
 _GITHUB = ("github_client_id", "github_client_secret")
@@ -49,8 +52,12 @@ def load(
     Raises:
         SettingsError: a variable is unknown or has a value that cannot be used.
     """
+    from pydantic_settings import EnvSettingsSource
+
+    from blossomtune_gradio.settings import Settings
+
     environ = os.environ if environ is None else environ
-    known = {field.name: field for field in fields(Settings) if "composed" not in field.metadata}
+    known = Settings.with_variables()
     mine = {k: v for k, v in environ.items() if k.startswith(PREFIX)}
     for name in service_links(mine):
         del mine[name]
@@ -58,7 +65,11 @@ def load(
     signing_in = {name for name in given if _OIDC.fullmatch(name) or name in _GITHUB}
     if unknown := sorted(set(given) - set(known) - signing_in - {"process", "url", "token"}):
         raise unknown_option(PREFIX + unknown[0].upper(), [PREFIX + name.upper() for name in known])
-    values = {name: _typed(name, given[name]) for name in known if given.get(name)}
+    variables = EnvSettingsSource(Settings)
+    variables.env_vars = {
+        k.lower(): v for k, v in mine.items() if v
+    }  # `environ`, not the process's
+    values = variables()
     values["providers"] = (*_hugging_face(environ), *_oidc(given), *_github(given))
     values |= _space(environ, values)
     return Settings(
@@ -181,30 +192,3 @@ def _space(environ: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, A
             "into the header of its README.md and restart it."
         )
     return {"space_hosts": hosts, "host": values.get("host", "0.0.0.0")}  # noqa: S104
-
-
-def _typed(name: str, text: str) -> Any:
-    kind: Any = type(getattr(Settings, name, ""))
-    if kind is frozenset:
-        return _parts(name, text)
-    if name in ("tls_cert", "tls_key", "sites_ca", "mail_templates_dir") or issubclass(kind, Path):
-        return Path(text).expanduser()
-    if kind is str:
-        return text
-    try:
-        return kind(text)
-    except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{PREFIX}{name.upper()} is {text!r}, but must be {wanted}.") from None
-
-
-def _parts(name: str, text: str) -> frozenset[str]:
-    """What stands between commas; a part with a comma of its own stands in double quotes."""
-    try:
-        rows = list(csv.reader(text.splitlines(), skipinitialspace=True, strict=True))
-    except csv.Error:
-        raise SettingsError(
-            f"{PREFIX}{name.upper()} has a double quote too many or too few. Put a part with a "
-            'comma in it between two of them: "keycloak:Lovelace, Ada",hf:bob.'
-        ) from None
-    return frozenset(filter(None, (part.strip() for row in rows for part in row)))

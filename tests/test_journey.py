@@ -13,7 +13,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -21,7 +21,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import config
-from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.tls import ensure_server_credentials
 from tests.browser import chromium
 from tests.live import PATH, LiveFederation
@@ -120,7 +119,7 @@ def options(world: World, variables: Mapping[str, str]) -> dict[str, object]:
         "BLOSSOMTUNE_MAIL_FROM": "Federation <fl@example.org>",
     }
     made = config.load({**variables, **mail})
-    told = {field.name: getattr(made, field.name) for field in fields(Settings)}
+    told = dict(made)
     ours = ("data_dir", "flower_apps_dir", "fleet_port", "partitions", "site_preload")
     return {name: value for name, value in told.items() if name not in ours}
 

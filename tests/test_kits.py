@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from dataclasses import replace
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -357,7 +356,7 @@ PAGE = "https://fl.example.org"
 
 
 def entrances(settings, **options) -> Entrances:
-    made = replace(settings, providers=(PROVIDER,), **options)
+    made = settings.but(providers=(PROVIDER,), **options)
     credentials = ensure_server_credentials(settings.data_dir / "certificates", ["127.0.0.1"])
     return Entrances(made, credentials.ca_cert, lambda: 7861)
 

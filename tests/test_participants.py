@@ -2,7 +2,6 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 
@@ -413,7 +412,7 @@ def test_the_limit_holds_for_requests_and_for_approvals(database, settings, opti
     ask(wide, BOB)
     wide.confirm(BOB, mailed_code(outbox, BOB))
     full = ParticipantService(
-        database, replace(settings, max_participants=1), options, outbox, lambda: None
+        database, settings.but(max_participants=1), options, outbox, lambda: None
     )
     with pytest.raises(NotPossible, match="federation is full"):
         ask(full, person("carl"))
@@ -422,7 +421,7 @@ def test_the_limit_holds_for_requests_and_for_approvals(database, settings, opti
 
 
 def test_requests_that_were_not_proven_in_time_fill_no_places(database, settings, options, outbox):
-    one = replace(settings, max_participants=1)
+    one = settings.but(max_participants=1)
     people = ParticipantService(database, one, options, outbox, lambda: None)
     ask(people, BOB)
     with pytest.raises(NotPossible, match="federation is full"):

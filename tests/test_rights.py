@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -63,7 +62,7 @@ def test_what_the_start_mended_stands_in_the_log(careless):
     (careless.data_dir / "blossomtune.db").unlink()  # they are no databases
     (careless.data_dir / "blossomtune.db-wal").unlink()
     (careless.data_dir / "flower" / "superlink.db").unlink()
-    app = Application(replace(careless, port=0, fleet_port=0))
+    app = Application(careless.but(port=0, fleet_port=0))
     try:
         page = app.logs.since({"blossomtune": 0}, ["blossomtune"])
         assert "Other users of this machine could reach" in page.lines[0].text
@@ -89,7 +88,7 @@ def test_links_are_not_followed_and_a_shared_folder_stays_shared(careless, tmp_p
 def test_a_data_directory_that_is_a_link_is_closed_where_it_leads(careless, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(careless.data_dir)
-    mend(replace(careless, data_dir=link))
+    mend(careless.but(data_dir=link))
     assert stat.S_IMODE(careless.data_dir.stat().st_mode) == 0o700
 
 
@@ -99,7 +98,7 @@ def test_a_database_elsewhere_is_closed_too(careless, tmp_path):
     for end in ("", "-wal"):
         Path(f"{file}{end}").write_text("secret")
         Path(f"{file}{end}").chmod(0o644)
-    away = replace(careless, database_url=f"sqlite:///{file}")
+    away = careless.but(database_url=f"sqlite:///{file}")
     assert open_to_others(away) == [file, Path(f"{file}-wal")]
     mend(away)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,7 @@ class Show:
         ending: threading.Event,
     ) -> None:
         self._folder = settings.data_dir
-        self._settings = replace(
-            settings,
+        self._settings = settings.but(
             smtp_url="",  # its sites read their codes in the outbox
             data_dir=settings.data_dir / "server",
             port=settings.port if port_is_free(settings.host, settings.port) else 0,
