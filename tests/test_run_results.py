@@ -18,6 +18,7 @@ from blossomtune_gradio.errors import NotAllowed, NotFound, SettingsError
 from blossomtune_gradio.flower.link.commands import child_environment
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.runs.carrying.results import ResultService
+from blossomtune_gradio.services.runs.folder import RunFolders
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Run
 from tests.live import LiveFederation
@@ -124,7 +125,9 @@ def results(database, tmp_path) -> ResultService:
     with database.write() as session:
         session.add(run)
     (tmp_path / "work" / "77").mkdir(parents=True)
-    return ResultService(database, tmp_path / "work")
+    work = tmp_path / "work"
+    folders = RunFolders(tmp_path / "runs", lambda run: work / str(run.flower_run_id))
+    return ResultService(database, folders)
 
 
 @pytest.fixture

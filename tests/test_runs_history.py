@@ -12,7 +12,7 @@ from blossomtune_gradio.services.runs.asking.history import OPEN, RunFilter, Run
 from blossomtune_gradio.services.runs.asking.limits import RunLimits
 from blossomtune_gradio.services.runs.asking.presets import PresetService
 from blossomtune_gradio.services.runs.asking.request import differences, from_form, shown_command
-from blossomtune_gradio.services.runs.carrying.results import ResultService
+from blossomtune_gradio.services.runs.folder import RunFolders
 from blossomtune_gradio.store.models import AuditEntry, MetricPoint, Run, RunEvent, RunStatus
 from tests.live import APPS
 from tests.people import ADMIN, person
@@ -23,8 +23,8 @@ EVE = User(provider="hf", sub="2", name="Eve", role=Role.RESEARCHER)
 
 @pytest.fixture
 def history(database, tmp_path):
-    results = ResultService(database, tmp_path / "work")
-    return RunHistory(database, LogStore(tmp_path / "logs"), tmp_path / "runs", results)
+    folders = RunFolders(tmp_path / "runs", lambda run: tmp_path / "work" / str(run.flower_run_id))
+    return RunHistory(database, LogStore(tmp_path / "logs"), folders)
 
 
 @pytest.fixture
@@ -91,9 +91,12 @@ def test_pinned_runs_come_first_and_marks_are_in_the_audit(history, runs, databa
         history.mark(runs[0].id, person("visitor"), pinned=False)
 
 
-def test_deleting_takes_everything_of_the_run_and_nothing_else(history, runs, database):
+def test_deleting_takes_everything_of_the_run_and_nothing_else(history, runs, database, tmp_path):
     with database.write() as session:
         for run in runs:
+            session.get_one(Run, run.id).flower_run_id = str(70 + run.id)
+            (tmp_path / "runs" / str(run.id)).mkdir(parents=True)
+            (tmp_path / "work" / str(70 + run.id)).mkdir(parents=True)
             session.add(RunEvent(run_id=run.id, kind="queued", text="x"))
             session.add(MetricPoint(run_id=run.id, name="loss", site="", round=1, value=1.0))
     with pytest.raises(NotAllowed):
@@ -103,6 +106,9 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(history, runs, da
         assert {event.run_id for event in session.query(RunEvent)} == {runs[1].id, runs[2].id}
         assert {point.run_id for point in session.query(MetricPoint)} == {runs[1].id, runs[2].id}
         assert session.query(AuditEntry).one().action == "run.delete"
+    kept = [runs[1].id, runs[2].id]
+    assert sorted(int(path.name) for path in (tmp_path / "runs").iterdir()) == kept
+    assert sorted(int(path.name) - 70 for path in (tmp_path / "work").iterdir()) == kept
 
 
 @pytest.fixture

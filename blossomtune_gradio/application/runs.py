@@ -15,11 +15,11 @@ from blossomtune_gradio.services.runs.asking.service import RunService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.carrying.results import ResultService
 from blossomtune_gradio.services.runs.carrying.tools import Tools
+from blossomtune_gradio.services.runs.folder import RunFolders
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.queue.runner import Runner
 from blossomtune_gradio.services.runtimes.deployed import DeployedRuntime
 from blossomtune_gradio.services.runtimes.known import Runtimes
-from blossomtune_gradio.services.runtimes.programs import work_folder
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.services.sites.handover import Handover
 
@@ -31,9 +31,7 @@ class Runs:
         self, ground: Ground, notices: Notices, sites: Sites, more_runtimes: Sequence[Runtime]
     ) -> None:
         self._tell, database = ground.tell, ground.database
-        folder = ground.settings.data_dir / "runs"
         self.metrics = MetricService(database)
-        self.results = ResultService(database, work_folder(ground.home))
         deployed = DeployedRuntime(
             sites.superlink,
             sites.ends,
@@ -41,6 +39,8 @@ class Runs:
             ground.settings.run_slots,
         )
         self.runtimes = Runtimes(deployed, *more_runtimes)
+        folders = RunFolders(ground.settings.data_dir / "runs", self.runtimes.work_folder_of)
+        self.results = ResultService(database, folders)
         self._book = RunBook(database, ground.logs, notices.alerts)
         self.handover = Handover(sites.superlink.messages, self._tell_of_work)
         self._runner = Runner(
@@ -49,15 +49,14 @@ class Runs:
                 apps=ground.apps,
                 runtimes=self.runtimes,
                 metrics=self.metrics,
-                results=self.results,
                 logs=ground.logs,
-                folder=folder,
+                folders=folders,
                 records=ground.records,
             )
         )
         ground.changed.listen(self._runner.wake)
         self.runs = RunService(self._book, ground.options, ground.apps, self._runner)
-        self.history = RunHistory(database, ground.logs, folder, self.results)
+        self.history = RunHistory(database, ground.logs, folders)
         self.presets = PresetService(database, ground.apps)
 
     def open(self) -> None:

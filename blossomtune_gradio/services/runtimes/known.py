@@ -20,6 +20,7 @@ from blossomtune_gradio.services.runtimes.runtime import (
     Runtime,
 )
 from blossomtune_gradio.services.sites.service import Site
+from blossomtune_gradio.store.models import Run
 
 
 class Runtimes:
@@ -36,6 +37,11 @@ class Runtimes:
     def of(self, name: str) -> Runtime:
         """The runtime of this name, or one in its place that can do nothing and says so."""
         return self._by_name.get(name) or MissingRuntime(name)
+
+    def work_folder_of(self, run: Run) -> Path | None:
+        """Where the ServerApp of a run leaves its files; None where there is no such place."""
+        number = run.flower_run_id
+        return self.of(run.runtime).work_folder(number) if number else None
 
     def checked(self, name: str) -> str:
         """The name, if a run can be given to it.

@@ -6,10 +6,8 @@ delete it, with its log, its points and its timeline. What happened stays in the
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import String, cast, func, or_, select
 from sqlalchemy.sql import Select
@@ -21,7 +19,7 @@ from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.asking.request import clean_tags
 from blossomtune_gradio.services.runs.book import LAST_ID, source_of
-from blossomtune_gradio.services.runs.carrying.results import ResultService
+from blossomtune_gradio.services.runs.folder import RunFolders
 from blossomtune_gradio.services.runs.watching.ledger import SiteLedger
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Option, Run, RunEvent, RunSite, RunStatus
@@ -44,11 +42,8 @@ class RunFilter:
 class RunHistory:
     """All runs there ever were."""
 
-    def __init__(
-        self, database: Database, logs: LogStore, folder: Path, results: ResultService
-    ) -> None:
-        self._database, self._logs, self._folder = database, logs, folder
-        self._results = results
+    def __init__(self, database: Database, logs: LogStore, folders: RunFolders) -> None:
+        self._database, self._logs, self._folders = database, logs, folders
 
     def search(
         self, what: RunFilter, by: User, offset: int = 0, limit: int = 25
@@ -158,11 +153,10 @@ class RunHistory:
                 target_name=run.name,
                 before={"app": run.app, "status": run.status.value, "cause": run.cause},
             )
-            number = run.flower_run_id
+            folder = self._folders.of(run)
             session.delete(run)
-        self._results.remove(None if number is None else str(number))
+        folder.remove()
         self._logs.remove(source_of(run_id))
-        shutil.rmtree(self._folder / str(run_id), ignore_errors=True)
         return run.name
 
 

@@ -9,7 +9,6 @@ somewhere (a hard link) is left out as well, because that name may be one of our
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,10 +20,12 @@ from typing import BinaryIO
 
 from blossomtune_gradio.errors import NotFound
 from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.services.runs.folder import RunFolders
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Run
 
 _MOST, _DEEPEST, _MOST_NAMES = 1000, 8, 20_000
+_NOWHERE = Path(os.devnull)  # no folder, so nothing is below it
 _PIECE = 256 * 1024  # bytes
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hold us
@@ -48,10 +49,10 @@ class Results:
 
 
 class ResultService:
-    """Lists and hands out what runs left behind in `folder`/<Flower's number>."""
+    """Lists and hands out what runs left behind."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        self._database, self._folder = database, folder
+    def __init__(self, database: Database, folders: RunFolders) -> None:
+        self._database, self._folders = database, folders
 
     def of(self, run_id: int, by: User) -> Results:
         """The files of a run, by name."""
@@ -89,18 +90,12 @@ class ResultService:
             raise missing
         return told.st_size, _pieces(file, told.st_size)
 
-    def remove(self, flower_run_id: str | None) -> None:
-        """Delete all that a run of Flower left behind."""
-        if flower_run_id and flower_run_id.isdigit():
-            shutil.rmtree(self._folder / flower_run_id, ignore_errors=True)
-
     def _of_run(self, run_id: int) -> Path:
         with self._database.read() as session:
             run = session.get(Run, run_id)
-            number = str(run.flower_run_id or "") if run else ""
         if run is None:
             raise NotFound("This run does not exist (any more). Reload the page.")
-        return self._folder / (number if number.isdigit() else "-")
+        return self._folders.of(run).results or _NOWHERE
 
 
 def _walk(folder: Path, below: str, depth: int) -> Iterator[tuple[os.DirEntry[str] | None, str]]:

@@ -7,7 +7,6 @@ itself: there the run has our configuration, our bundle and a number that no row
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 
@@ -34,13 +33,10 @@ _OVER = (State.EXITED, State.FAILED, State.STOPPED)
 class Submission:
     """Gives one run to Flower and notes Flower's number for it."""
 
-    def __init__(
-        self, run_id: int, runtime: Runtime, tools: Tools, ending: threading.Event
-    ) -> None:
-        self._run_id, self._runtime, self._tools, self._ending = run_id, runtime, tools, ending
+    def __init__(self, run: Run, runtime: Runtime, tools: Tools, ending: threading.Event) -> None:
+        self._run_id, self._runtime, self._tools, self._ending = run.id, runtime, tools, ending
         self._child = ProcessSupervisor(tools.records)
-        self._folder = tools.folder / str(run_id)
-        self._output, self._config = self._folder / "submit.out", self._folder / "run.toml"
+        self._folder = tools.folders.of(run)
         self._lost = 0  # answers
 
     def work(self, run: Run) -> Verdict | None:
@@ -49,7 +45,7 @@ class Submission:
         None when Flower has it, when it is to be tried again, and when we are told to leave.
         """
         try:
-            if not self._output.exists():
+            if not self._folder.answer.exists():
                 self._call_flwr(run)
             else:  # from before a crash of ours; where nothing runs any more, its answer is there
                 self._child.adopt(self._program(run))
@@ -59,12 +55,8 @@ class Submission:
             return self._take(self._tools.book.get(run.id), self._said())
         except BlossomError as error:
             self._tools.book.say(run.id, f"ERROR: {error}")
-            said = self._said() if self._output.exists() else ""
+            said = self._said() if self._folder.answer.exists() else ""
             return refused(error, tuple(line for line in said.splitlines() if line.strip()))
-
-    def forget(self) -> None:
-        """The next try is a new submission."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:
         """End a `flwr run` that is left."""
@@ -73,11 +65,11 @@ class Submission:
     # -- inside ----------------------------------------------------------------------------
 
     def _call_flwr(self, run: Run) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.make()
         app = self._tools.apps.get(run.app)
         program = self._program(run)
         command = commands.shown_command(program.argv)
-        write_run_config(self._config, run.config)
+        write_run_config(self._folder.values, run.config)
         self._tools.book.say(run.id, f"$ {command}")
         with self._tools.book.change(run.id) as (_, row):
             row.command = command
@@ -85,13 +77,13 @@ class Submission:
         self._child.start(program)
 
     def _program(self, run: Run) -> Program:
-        argv = self._runtime.submission(self._tools.apps.get(run.app).path, self._config)
+        argv = self._runtime.submission(self._tools.apps.get(run.app).path, self._folder.values)
         return Program(
             name=f"flwr-run-{run.id}",
             argv=tuple(argv),
             env=self._runtime.connection.environment,
-            cwd=self._folder,
-            output=self._output,
+            cwd=self._folder.path,
+            output=self._folder.answer,
         )
 
     def _wait_for_answer(self) -> None:
@@ -129,7 +121,7 @@ class Submission:
             return None
         if isinstance(error, FlowerUnreachable):  # it will be able to, so this is no try
             self._tools.book.say(run.id, str(error))
-            self._output.unlink(missing_ok=True)
+            self._folder.answer.unlink(missing_ok=True)
             self._ending.wait(_LATER)
             return None
         self._lost += 1
@@ -138,7 +130,7 @@ class Submission:
             raise error
         self._tools.book.tell(f"The flwr run of {run.name} was cut off: it is started again.")
         self._tools.book.say(run.id, CUT_OFF)
-        self._output.unlink(missing_ok=True)
+        self._folder.answer.unlink(missing_ok=True)
         return None
 
     def _found_in_flower(self, run: Run) -> int | None:
@@ -146,7 +138,7 @@ class Submission:
 
         Of two equal runs either may be found for either row: they differ in nothing but their name.
         """
-        began = self._config.stat().st_mtime
+        began = self._folder.values.stat().st_mtime
         deadline = time.monotonic() + _SETTLED
         while not self._ending.is_set():
             try:
@@ -168,7 +160,7 @@ class Submission:
         return self._runtime.incidents(self._tools.book.slot_since(run))
 
     def _said(self) -> str:
-        said = self._output.read_text("utf-8", "replace")
+        said = self._folder.answer.read_text("utf-8", "replace")
         return said if not said or said.endswith("\n") else f"{said}\n"
 
 

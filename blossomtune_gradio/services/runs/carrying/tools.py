@@ -10,7 +10,7 @@ from blossomtune_gradio.flower.apps.catalogue import AppCatalogue
 from blossomtune_gradio.flower.apps.reads import NOTHING_KNOWN, AppReads, app_reads
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.carrying.results import ResultService
+from blossomtune_gradio.services.runs.folder import RunFolders
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runtimes.known import Runtimes
 
@@ -23,9 +23,8 @@ class Tools:
     apps: AppCatalogue
     runtimes: Runtimes
     metrics: MetricService
-    results: ResultService
     logs: LogStore
-    folder: Path  # a sub-folder for each run
+    folders: RunFolders
     records: Path  # of child programs
 
     def reads(self, app: str) -> AppReads:

@@ -29,7 +29,7 @@ class RunWorker:
         self.run_id, self.runtime, self._tools, self._on_end = run.id, runtime, tools, on_end
         self.watcher = RunWatcher(run.id, runtime, tools.book)
         self._ending = threading.Event()
-        self._submission = Submission(run.id, runtime, tools, self._ending)
+        self._submission = Submission(run, runtime, tools, self._ending)
         self._thread = threading.Thread(target=self._serve, name=f"run-{run.id}", daemon=True)
 
     def start(self) -> None:
@@ -100,8 +100,7 @@ class RunWorker:
         with self._tools.book.change(self.run_id) as (_, run):
             if run.wish is not Wish.AGAIN or self._ending.is_set():
                 return
-            self._submission.forget()
-            self._tools.results.remove(str(run.flower_run_id))
+            self._tools.folders.of(run).remove()
             run.begin_again()
 
     def _give_up(self, error: Exception) -> bool:
