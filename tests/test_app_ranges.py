@@ -11,8 +11,8 @@ from blossomtune_gradio.flower.apps.catalogue import check, validated_config
 from blossomtune_gradio.flower.apps.facts import ConfigField, FlowerApp, config_type
 from blossomtune_gradio.flower.apps.ranges import range_of
 from blossomtune_gradio.flower.apps.template import new_app
-from blossomtune_gradio.services.runs.asking.limits import RunLimits
 from blossomtune_gradio.services.runs.asking.request import RunRequest, checked
+from blossomtune_gradio.services.runs.limits import RunLimits
 
 BUNDLED = Path(__file__).parents[1] / "flower_apps" / "quickstart_huggingface"
 

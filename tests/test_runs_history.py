@@ -9,10 +9,10 @@ from blossomtune_gradio.flower.apps.catalogue import AppCatalogue, read_app
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.runs.asking.history import OPEN, RunFilter, RunHistory
-from blossomtune_gradio.services.runs.asking.limits import RunLimits
 from blossomtune_gradio.services.runs.asking.presets import PresetService
 from blossomtune_gradio.services.runs.asking.request import differences, from_form, shown_command
 from blossomtune_gradio.services.runs.folder import RunFolders
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import AuditEntry, MetricPoint, Run, RunEvent, RunStatus
 from tests.live import APPS
 from tests.people import ADMIN, person

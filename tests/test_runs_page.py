@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from blossomtune_gradio.services.runs.asking.limits import RunLimits
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import RunStatus
 from tests.axe import violations
 from tests.browser import watched_page

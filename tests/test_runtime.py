@@ -15,7 +15,7 @@ from blossomtune_gradio.errors import InvalidFields
 from blossomtune_gradio.flower.link.facts import LogChunk, RunFact
 from blossomtune_gradio.flower.link.messages import ErrorReply, SiteMessage
 from blossomtune_gradio.processes import State, Status
-from blossomtune_gradio.services.runs.queue import waiting
+from blossomtune_gradio.services.runs.watching import waiting
 from blossomtune_gradio.services.runtimes.known import Runtimes
 from blossomtune_gradio.services.runtimes.runtime import (
     Connection,

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.asking import stake
-from blossomtune_gradio.services.runs.queue import waiting
+from blossomtune_gradio.services.runs.watching import waiting
 from blossomtune_gradio.store.models import Run, RunEvent, RunSite, RunStatus, now
 
 

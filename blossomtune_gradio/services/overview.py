@@ -18,7 +18,7 @@ from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.runs.asking.service import RunService
 from blossomtune_gradio.services.runs.judging.verdict import Cause
 from blossomtune_gradio.services.runs.metrics import MetricService
-from blossomtune_gradio.services.runs.queue.waiting import ANSWERS
+from blossomtune_gradio.services.runs.watching.waiting import ANSWERS
 from blossomtune_gradio.services.runtimes.known import Runtimes
 from blossomtune_gradio.services.sites.service import Site, SiteService
 from blossomtune_gradio.store.models import DEPLOYED, Run, RunStatus

@@ -17,7 +17,6 @@ from blossomtune_gradio.flower.apps.catalogue import ConfigField, FlowerApp
 from blossomtune_gradio.flower.apps.config import form_value
 from blossomtune_gradio.flower.apps.ranges import range_of
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs.asking.limits import RunLimits, site_keys
 from blossomtune_gradio.services.runs.asking.request import (
     RunRequest,
     checked,
@@ -25,6 +24,7 @@ from blossomtune_gradio.services.runs.asking.request import (
     from_form,
     shown_command,
 )
+from blossomtune_gradio.services.runs.limits import RunLimits, site_keys
 from blossomtune_gradio.store.models import Run
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.guard import Guard

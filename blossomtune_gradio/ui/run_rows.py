@@ -8,7 +8,7 @@ from typing import Any
 
 from blossomtune_gradio.services.overview import run_tone
 from blossomtune_gradio.services.runs.asking import stake
-from blossomtune_gradio.services.runs.queue.waiting import Wait
+from blossomtune_gradio.services.runs.watching.waiting import Wait
 from blossomtune_gradio.store.models import Run, RunEvent, RunSite
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.runs.asking.limits import RunLimits
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import RunPreset, Webhook, WebhookDelivery
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import Deleted, Id, Setting, Strict

@@ -9,7 +9,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.identity import User
 from blossomtune_gradio.services.runs.asking.history import RunFilter
-from blossomtune_gradio.services.runs.asking.limits import RunLimits
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import Run, RunSite
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.logs import After, log_page

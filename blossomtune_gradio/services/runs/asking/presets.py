@@ -9,8 +9,8 @@ from sqlalchemy import select
 from blossomtune_gradio.errors import InvalidFields, NotFound
 from blossomtune_gradio.flower.apps.catalogue import AppCatalogue
 from blossomtune_gradio.identity import Role, User, require, require_owner
-from blossomtune_gradio.services.runs.asking.limits import RunLimits
 from blossomtune_gradio.services.runs.asking.request import RunRequest, checked, name_faults
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import RunPreset
 

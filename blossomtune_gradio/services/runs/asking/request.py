@@ -17,7 +17,7 @@ from blossomtune_gradio.errors import InvalidFields, InvalidInput
 from blossomtune_gradio.flower.apps.catalogue import ConfigValue, FlowerApp, validated_config
 from blossomtune_gradio.flower.apps.config import typed_value
 from blossomtune_gradio.flower.link import commands
-from blossomtune_gradio.services.runs.asking.limits import RunLimits, site_keys
+from blossomtune_gradio.services.runs.limits import RunLimits, site_keys
 
 _NAME = re.compile(r"[\w][\w .()-]{0,63}")
 _TAG = re.compile(r"[\w][\w .:/-]{0,31}")

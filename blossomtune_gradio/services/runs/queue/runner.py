@@ -17,10 +17,10 @@ from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.carrying.worker import RunWorker
 from blossomtune_gradio.services.runs.judging.verdict import Verdict
-from blossomtune_gradio.services.runs.queue import waiting
-from blossomtune_gradio.services.runs.queue.deadlines import GoOn, for_waiting
 from blossomtune_gradio.services.runs.queue.outside import Outside
-from blossomtune_gradio.services.runs.queue.waiting import Wait
+from blossomtune_gradio.services.runs.watching import waiting
+from blossomtune_gradio.services.runs.watching.deadlines import GoOn, for_waiting
+from blossomtune_gradio.services.runs.watching.waiting import Wait
 from blossomtune_gradio.services.runs.watching.watch import lower_sites, tell_of_wait
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.store.models import Run, RunStatus

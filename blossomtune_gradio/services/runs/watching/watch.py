@@ -11,12 +11,12 @@ from blossomtune_gradio.flower.lines.diagnosis import Who
 from blossomtune_gradio.flower.lines.round_log import Event, Waiting
 from blossomtune_gradio.flower.link.messages import ErrorReply
 from blossomtune_gradio.services.runs import timeline
-from blossomtune_gradio.services.runs.asking.limits import site_keys
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.queue import waiting
-from blossomtune_gradio.services.runs.queue.deadlines import GoOn, for_round, for_waiting
-from blossomtune_gradio.services.runs.queue.waiting import Wait
+from blossomtune_gradio.services.runs.limits import site_keys
+from blossomtune_gradio.services.runs.watching import waiting
+from blossomtune_gradio.services.runs.watching.deadlines import GoOn, for_round, for_waiting
 from blossomtune_gradio.services.runs.watching.ledger import SiteLedger
+from blossomtune_gradio.services.runs.watching.waiting import Wait
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, RunStatus, Wish, now

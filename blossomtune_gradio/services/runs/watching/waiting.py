@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from blossomtune_gradio.services.runs.asking.limits import GO_ON
+from blossomtune_gradio.services.runs.limits import GO_ON
 from blossomtune_gradio.services.runtimes.runtime import Lack
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, now

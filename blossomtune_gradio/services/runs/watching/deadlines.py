@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blossomtune_gradio.services.runs.asking.limits import GO_ON, site_keys
 from blossomtune_gradio.services.runs.judging.verdict import Cause, StopWish
-from blossomtune_gradio.services.runs.queue.waiting import quorum_deadline, round_deadline
+from blossomtune_gradio.services.runs.limits import GO_ON, site_keys
+from blossomtune_gradio.services.runs.watching.waiting import quorum_deadline, round_deadline
 from blossomtune_gradio.store.models import Run, RunSite, now
 
 US = "BlossomTune"
