@@ -15,8 +15,9 @@ from blossomtune_gradio.services.notices.webhook_address import AddressGuard
 from blossomtune_gradio.services.notices.webhooks import WebhookService
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.judging.end import StopWish
 from blossomtune_gradio.services.runs.judging.tally import Tally
-from blossomtune_gradio.services.runs.judging.verdict import StopWish, judged
+from blossomtune_gradio.services.runs.judging.verdict import judged
 from blossomtune_gradio.services.runtimes.ends import ProgramEnds
 from blossomtune_gradio.services.runtimes.runtime import RunProgram
 from blossomtune_gradio.store.models import Run, RunEvent, now

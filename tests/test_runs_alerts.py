@@ -20,7 +20,7 @@ from blossomtune_gradio.services.notices.webhook_address import AddressGuard
 from blossomtune_gradio.services.notices.webhooks import WebhookService
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
-from blossomtune_gradio.services.runs.judging.verdict import Verdict
+from blossomtune_gradio.services.runs.judging.end import Verdict
 from blossomtune_gradio.store.models import Run, RunStatus, now
 from tests.people import ADMIN
 from tests.support import wait_for

@@ -7,7 +7,7 @@ import pytest
 
 from blossomtune_gradio.errors import InvalidFields, NotPossible
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs.judging.verdict import Cause
+from blossomtune_gradio.services.runs.judging.end import Cause
 from blossomtune_gradio.services.runs.limits import GO_ON, RunLimits
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import RunStatus

@@ -8,8 +8,9 @@ from blossomtune_gradio.flower.lines.diagnosis import Who
 from blossomtune_gradio.flower.lines.round_log import Replies
 from blossomtune_gradio.flower.link.messages import ErrorReply
 from blossomtune_gradio.services.overview import run_tone
+from blossomtune_gradio.services.runs.judging.end import StopWish
 from blossomtune_gradio.services.runs.judging.tally import Tally
-from blossomtune_gradio.services.runs.judging.verdict import StopWish, judged, unknown_run
+from blossomtune_gradio.services.runs.judging.verdict import judged, unknown_run
 from blossomtune_gradio.store.models import Run, RunSite, RunStatus
 
 COMPLETED = replace(unknown_run(1), sub_status="completed")

@@ -16,7 +16,7 @@ from typing import Any
 from blossomtune_gradio.identity import SYSTEM, Role, User
 from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.runs.asking.service import RunService
-from blossomtune_gradio.services.runs.judging.verdict import Cause
+from blossomtune_gradio.services.runs.judging.end import Cause
 from blossomtune_gradio.services.runs.metrics import MetricService
 from blossomtune_gradio.services.runs.watching.waiting import ANSWERS
 from blossomtune_gradio.services.runtimes.known import Runtimes

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
 from blossomtune_gradio.identity import STRANGER, Role, require
-from blossomtune_gradio.services.runs.book import source_of
+from blossomtune_gradio.services.runs.rows import source_of
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.web.gateway import JOIN_PATH, REPORT_PATH
 from blossomtune_gradio.web.login import current_user

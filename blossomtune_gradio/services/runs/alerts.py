@@ -20,7 +20,7 @@ from blossomtune_gradio.errors import InvalidInput, NotFound
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.notices.webhooks import WebhookService
-from blossomtune_gradio.services.runs.judging.verdict import Cause
+from blossomtune_gradio.services.runs.judging.end import Cause
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AlertKind, AlertWish, Run, RunStatus, RunWatch
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.flower.link.facts import RunFact
@@ -20,19 +20,18 @@ from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.alerts import AlertService
-from blossomtune_gradio.services.runs.judging.verdict import StopWish, Verdict
+from blossomtune_gradio.services.runs.judging.end import StopWish, Verdict
+from blossomtune_gradio.services.runs.rows import add_row, called, source_of
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (
     DEPLOYED,
     OUTSIDE,
-    Option,
     Run,
     RunEvent,
     RunStatus,
     now,
 )
 
-LAST_ID = "last run id"  # an option: the number of a deleted run is never given again
 ACTIVE = (RunStatus.SUBMITTED.value, RunStatus.RUNNING.value)
 
 
@@ -149,7 +148,7 @@ class RunBook:
     def lost_work(self, sentence: str, flower_id: int, runtime: str = DEPLOYED) -> None:
         """What became of work of the run that Flower knows by this number."""
         with self.database.write() as session:
-            run = session.scalar(select(Run).where(*_called(runtime, flower_id)))
+            run = session.scalar(select(Run).where(*called(runtime, flower_id)))
             if run is not None:
                 timeline.note(session, run.id, "site", sentence)
         self.tell(f"WARNING: {run.name if run else f'Run {flower_id}'}: {sentence}")
@@ -166,7 +165,7 @@ class RunBook:
     def claim(self, run_id: int, flower_id: int) -> bool:
         """Note Flower's number of a run. False when another row has it already."""
         with self.change(run_id) as (session, run):
-            owner = session.scalar(select(Run.id).where(*_called(run.runtime, flower_id)))
+            owner = session.scalar(select(Run.id).where(*called(run.runtime, flower_id)))
             if owner is None:
                 run.flower_run_id = str(flower_id)
             return owner in (None, run_id)
@@ -191,7 +190,7 @@ class RunBook:
             Run.runtime == runtime, Run.status_word.in_(ACTIVE), Run.flower_run_id.is_(None)
         )
         with self.database.write() as session:
-            if session.scalar(select(Run.id).where(*_called(runtime, fact.run_id))) is not None:
+            if session.scalar(select(Run.id).where(*called(runtime, fact.run_id))) is not None:
                 return 0
             if session.scalar(on_its_way.limit(1)) is not None:
                 return None
@@ -222,34 +221,6 @@ class RunBook:
         query = select(Run).where(Run.status_word.in_(states)).order_by(Run.position, Run.id)
         with self.database.read() as session:
             return list(session.scalars(query))
-
-
-def _called(runtime: str, flower_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Conditions for the run that a runtime knows by this number."""
-    return Run.runtime == runtime, Run.flower_run_id == str(flower_id)
-
-
-def add_row(session: Session, run: Run) -> None:
-    """Give a run its number, its name if it has none, and the last place; flushes.
-
-    Raises:
-        IntegrityError: another run has the name or the key that was chosen for it.
-    """
-    option = session.get(Option, LAST_ID)
-    newest = session.scalar(select(func.max(Run.id))) or 0
-    run.id = max(newest, int(option.value) if option else 0) + 1
-    if not run.name:
-        run.name = f"{run.app} {run.id}"
-        if run.created_by == OUTSIDE and session.scalar(select(Run.id).where(Run.name == run.name)):
-            run.name = f"{run.name} ({run.flower_run_id})"
-    run.position = (session.scalar(select(func.max(Run.position))) or 0) + 1
-    session.add(run)
-    session.flush()
-
-
-def source_of(run_id: int) -> str:
-    """The name of a run's log."""
-    return f"run-{run_id}"
 
 
 def wish_of(run: Run) -> StopWish:

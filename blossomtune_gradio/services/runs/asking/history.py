@@ -18,8 +18,8 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.asking.request import clean_tags
-from blossomtune_gradio.services.runs.book import LAST_ID, source_of
 from blossomtune_gradio.services.runs.folder import RunFolders
+from blossomtune_gradio.services.runs.rows import LAST_ID, source_of
 from blossomtune_gradio.services.runs.watching.ledger import SiteLedger
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Option, Run, RunEvent, RunSite, RunStatus

@@ -19,10 +19,11 @@ from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.asking.request import RunRequest, checked, clean_tags
-from blossomtune_gradio.services.runs.book import RunBook, add_row
-from blossomtune_gradio.services.runs.judging.verdict import Cause, Verdict
+from blossomtune_gradio.services.runs.book import RunBook
+from blossomtune_gradio.services.runs.judging.end import Cause, Verdict
 from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.services.runs.queue.runner import Runner
+from blossomtune_gradio.services.runs.rows import add_row
 from blossomtune_gradio.services.runs.watching.waiting import Wait
 from blossomtune_gradio.store.models import DEPLOYED, Run, RunStatus
 

@@ -26,16 +26,13 @@ from blossomtune_gradio.flower.lines.round_log import (
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.runs import timeline
-from blossomtune_gradio.services.runs.book import RunBook, source_of, wish_of
+from blossomtune_gradio.services.runs.book import RunBook, wish_of
 from blossomtune_gradio.services.runs.carrying.log import RunLog
+from blossomtune_gradio.services.runs.judging.end import Verdict
 from blossomtune_gradio.services.runs.judging.tally import Tally
-from blossomtune_gradio.services.runs.judging.verdict import (
-    Verdict,
-    judged,
-    unknown_run,
-    with_silence,
-)
+from blossomtune_gradio.services.runs.judging.verdict import judged, unknown_run, with_silence
 from blossomtune_gradio.services.runs.metrics import FAILURES, REPLIES, MetricService
+from blossomtune_gradio.services.runs.rows import source_of
 from blossomtune_gradio.services.runs.watching.watch import RunWatcher
 from blossomtune_gradio.services.runtimes.runtime import RunControl, Runtime
 from blossomtune_gradio.store.models import Run, Wish, now

@@ -18,7 +18,8 @@ from blossomtune_gradio.flower.link.failures import FlowerRefused
 from blossomtune_gradio.processes import ProcessSupervisor, Program, State
 from blossomtune_gradio.services.runs.book import wish_of
 from blossomtune_gradio.services.runs.carrying.tools import Tools
-from blossomtune_gradio.services.runs.judging.verdict import Verdict, refused, stopped
+from blossomtune_gradio.services.runs.judging.end import Verdict
+from blossomtune_gradio.services.runs.judging.verdict import refused, stopped
 from blossomtune_gradio.services.runtimes.runtime import Incident, Runtime
 from blossomtune_gradio.store.models import Run
 

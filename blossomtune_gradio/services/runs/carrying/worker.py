@@ -12,7 +12,8 @@ from collections.abc import Callable
 from blossomtune_gradio.services.runs.carrying.follower import RunFollower
 from blossomtune_gradio.services.runs.carrying.submission import Submission
 from blossomtune_gradio.services.runs.carrying.tools import Tools
-from blossomtune_gradio.services.runs.judging.verdict import Verdict, stumbled
+from blossomtune_gradio.services.runs.judging.end import Verdict
+from blossomtune_gradio.services.runs.judging.verdict import stumbled
 from blossomtune_gradio.services.runs.watching.watch import RunWatcher
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.store.models import Run, Wish

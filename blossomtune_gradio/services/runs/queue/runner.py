@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.carrying.worker import RunWorker
-from blossomtune_gradio.services.runs.judging.verdict import Verdict
+from blossomtune_gradio.services.runs.judging.end import Verdict
 from blossomtune_gradio.services.runs.queue.outside import Outside
 from blossomtune_gradio.services.runs.watching import waiting
 from blossomtune_gradio.services.runs.watching.deadlines import GoOn, for_waiting

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blossomtune_gradio.services.runs.judging.verdict import Cause, StopWish
+from blossomtune_gradio.services.runs.judging.end import Cause, StopWish
 from blossomtune_gradio.services.runs.limits import GO_ON, site_keys
 from blossomtune_gradio.services.runs.watching.waiting import quorum_deadline, round_deadline
 from blossomtune_gradio.store.models import Run, RunSite, now
