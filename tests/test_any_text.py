@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from blossomtune_gradio.flower.lines.round_log import Point, RoundParser
 from blossomtune_gradio.flower.link.facts import LogChunk
-from blossomtune_gradio.flower.link.messages import ErrorReply
+from blossomtune_gradio.flower.link.given import ErrorReply, Given
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import AuditLog, record
@@ -104,9 +104,9 @@ def test_any_reason_of_a_site_is_kept_once(made, reason, message_id, node):
             session.add(RunSite(run_id=1, node_id=str(node), name="North", partition_id=0))
     ledger = SiteLedger(made, 1)
     error = ErrorReply(1, message_id, node, reason, True)
-    ledger.note_errors([error], {}, 1)
+    ledger.note([], Given(1, errors=[error]), {}, 1)
     before = len(ledger.errors()), [row.failures for row in ledger.rows()]
-    ledger.note_errors([error], {}, 1)
+    ledger.note([], Given(1, errors=[error]), {}, 1)
     assert (len(ledger.errors()), [row.failures for row in ledger.rows()]) == before
     for row in ledger.rows():
         sendable([row.last_error, row.name])

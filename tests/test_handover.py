@@ -143,7 +143,7 @@ class Site:
 
     def has_taken(self, number: int) -> bool:
         """Whether it works on a message of that run."""
-        return any(message.fetched for message in MessageBox(self.stack.database).of_run(number))
+        return any(m.fetched for m in MessageBox(self.stack.database).of_run(number) or [])
 
     def public_key(self) -> bytes:
         """PEM."""

@@ -13,7 +13,8 @@ import pytest
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidFields
 from blossomtune_gradio.flower.link.facts import LogChunk, RunFact
-from blossomtune_gradio.flower.link.messages import ErrorReply, SiteMessage
+from blossomtune_gradio.flower.link.given import Given
+from blossomtune_gradio.flower.link.messages import SiteMessage
 from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.runs.watching import waiting
 from blossomtune_gradio.services.runtimes.known import Runtimes
@@ -135,8 +136,8 @@ class Toy:
             )
         ]
 
-    def errors_of(self, run_id: int, after: int = 0) -> list[ErrorReply]:
-        return []
+    def given_to(self, run_id: int, after: int = 0) -> Given | None:
+        return Given(after)
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_the_sender_of_a_reply_is_the_one_that_the_superlink_has_checked():
 
 def test_a_good_answer_keeps_its_content_and_is_no_error():
     good = reply(None, node=99)
-    assert Answers().checked(good, announced(5)) is None
+    assert Answers().checked(good, announced(5)) == {"message": "q1", "node": "5", "by": "site"}
     assert good.metadata.src_node_id == 5
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from blossomtune_gradio.flower.lines.diagnosis import Who
 from blossomtune_gradio.flower.lines.round_log import Replies
-from blossomtune_gradio.flower.link.messages import ErrorReply
+from blossomtune_gradio.flower.link.given import ErrorReply
 from blossomtune_gradio.services.overview import run_tone
 from blossomtune_gradio.services.runs.judging.end import StopWish
 from blossomtune_gradio.services.runs.judging.tally import Tally

@@ -4,8 +4,8 @@ Flower's APIs tell no such thing, and without it nobody can say whom a round wai
 opened read-only for each look and nothing is kept. Limit: a question and its answer stay there only
 until the ServerApp has fetched the answer (about 3 s), so look every two seconds. Surprises: node
 ids are stored as signed numbers; and where there is no such file, or a later Flower keeps it
-otherwise, the answer of `of_run` is *nothing known*, never an error. Error replies stay: the
-ServerApp's process has the SuperLink keep them (`server_process`).
+otherwise, or another program locks it, the answer is None: *not known*, which is not *nothing*.
+What the ServerApp was given stays: its process has the SuperLink keep that (`given`).
 
 Two marks are also taken back: that a question, or an answer, was fetched. Flower 1.41 sets them
 before it sends, and repeats nothing, so what breaks in between would never be asked for again. And
@@ -14,19 +14,21 @@ an answer whose sender has given up is no longer awaited.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flwr.proto.error_pb2 import Error
 from google.protobuf.message import DecodeError
 
 from blossomtune_gradio.errors import FlowerError
-from blossomtune_gradio.flower.link.server_process import EVENT
+from blossomtune_gradio.flower.link import given
+from blossomtune_gradio.flower.link.given import Given
+from blossomtune_gradio.flower.link.server_process import ERROR, REPLIES
 
 _SIGNED, _ALL = 2**63, 2**64
 _QUERY = """
@@ -45,9 +47,11 @@ WHERE n.public_key = ? AND i.delivered_at <> '' AND i.delivered_at <= ?
   AND task.finished_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM message_res r WHERE r.reply_to_message_id = i.message_id)
 """
-_ERRORS = "SELECT id, data FROM task_event WHERE run_id = ? AND event = ? AND id > ? ORDER BY id"
-_LONGEST_ID = 200  # characters
-_MOST_ERRORS = 1000  # of one look
+_EVENTS = """
+SELECT id, event, data FROM task_event
+WHERE run_id = ? AND event IN (?, ?) AND id > ? ORDER BY id LIMIT ?
+"""
+_MOST_EVENTS = 1000  # of one look
 _WRITE_SECONDS = 2.0  # to wait for the SuperLink's own writing
 
 
@@ -68,21 +72,6 @@ class SiteMessage:
 
 
 @dataclass(frozen=True)
-class ErrorReply:
-    """An error that the ServerApp was given for an answer."""
-
-    number: int
-    """Later ones are higher."""
-    message_id: str
-    """Of the question."""
-    node_id: int
-    """The site that was asked; 1 if that is not known."""
-    reason: str
-    """In the words of the site, with their line breaks; of Flower, if the site did not answer."""
-    by_site: bool
-
-
-@dataclass(frozen=True)
 class OpenMessage:
     """A question that a site has taken and not answered."""
 
@@ -97,39 +86,23 @@ class MessageBox:
     def __init__(self, database: Path) -> None:
         self._database = database
 
-    def of_run(self, run_id: int) -> list[SiteMessage]:
-        """All that is there of one run at this moment."""
-        if not self._database.exists():
-            return []
-        try:
-            with closing(self._look()) as connection:
-                return [_message(row) for row in connection.execute(_QUERY, (_signed(run_id),))]
-        except sqlite3.Error:
-            return []
+    def of_run(self, run_id: int) -> list[SiteMessage] | None:
+        """All that is there of one run at this moment; None: not known."""
+        rows = self._rows(_QUERY, _signed(run_id))
+        return None if rows is None else [_message(row) for row in rows]
 
-    def kind_of(self, message_id: str) -> str:
+    def kind_of(self, message_id: str) -> str | None:
         """What this question asks for ("train", "evaluate", …); "" if there is no such question."""
-        query = "SELECT message_type FROM message_ins WHERE message_id = ?"
-        try:
-            with closing(self._look()) as connection:
-                found = connection.execute(query, (message_id,)).fetchone()
-        except sqlite3.Error:
-            return ""
-        return str(found[0]) if found else ""
+        rows = self._rows("SELECT message_type FROM message_ins WHERE message_id = ?", message_id)
+        return None if rows is None else str(rows[0][0]) if rows else ""
 
-    def errors_of(self, run_id: int, after: int = 0) -> list[ErrorReply]:
-        """Error replies of a run with a number above `after`, at most 1000, oldest first.
+    def given_to(self, run_id: int, after: int = 0) -> Given | None:
+        """What the ServerApp of a run was given, in at most 1000 events numbered above `after`.
 
-        Raises:
-            FlowerError: the database cannot be read.
+        Nothing more is there once the number stays the same. None: not known.
         """
-        try:
-            with closing(self._look()) as connection:
-                rows = connection.execute(_ERRORS, (_signed(run_id), EVENT, after))
-                found = rows.fetchmany(_MOST_ERRORS)
-        except sqlite3.Error as error:
-            raise FlowerError(f"The SuperLink's database cannot be read ({error}).") from error
-        return [reply for row in found if (reply := _error_reply(*row)) is not None]
+        rows = self._rows(_EVENTS, _signed(run_id), ERROR, REPLIES, after, _MOST_EVENTS)
+        return None if rows is None else given.read(rows, after)
 
     def taken_by(self, public_key: bytes, until: datetime) -> list[OpenMessage]:
         """What the owner of this key (PEM) took by then and has not answered, of runs that go on.
@@ -175,9 +148,13 @@ class MessageBox:
                 "UPDATE message_res SET delivered_at = '' WHERE delivered_at <> ''"
             ).rowcount
 
-    def _look(self) -> sqlite3.Connection:
+    def _rows(self, query: str, *values: object) -> list[Any] | None:
         address = f"{self._database.resolve().as_uri()}?mode=ro"
-        return sqlite3.connect(address, uri=True, timeout=1)
+        try:
+            with closing(sqlite3.connect(address, uri=True, timeout=1)) as connection:
+                return connection.execute(query, values).fetchall()
+        except sqlite3.Error:
+            return None
 
     def _change(self, statement: str, names: Iterable[str]) -> None:
         with self._open() as connection:
@@ -211,21 +188,6 @@ def _message(row: tuple[str, int, str, float, str, str | None, bytes | None]) ->
 
 def _signed(run_id: int) -> int:
     return run_id - _ALL if run_id >= _SIGNED else run_id
-
-
-def _error_reply(number: int, data: str) -> ErrorReply | None:
-    """None for what our `server_process` did not write."""
-    try:
-        said = json.loads(data)
-        return ErrorReply(
-            number=number,
-            message_id=str(said["message"])[:_LONGEST_ID],
-            node_id=int(said["node"]) % _ALL,
-            reason=str(said["reason"]) or "no reason given",
-            by_site=said["by"] == "site",
-        )
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _reason(blob: bytes | None) -> str | None:

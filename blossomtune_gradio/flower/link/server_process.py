@@ -1,8 +1,9 @@
 """The process of one ServerApp: Flower's own program, with ears for what sites answer.
 
 Our executor finds this in place of `flwr-serverapp` (`commands.prepare_home`) and runs it by its
-path, so it imports nothing of ours. It adds four things to Flower's program. Each error reply is
-kept by the SuperLink as an event of the run, with the site that was asked. A text that sites or
+path, so it imports nothing of ours. It adds four things to Flower's program. Each reply that the
+app is given is kept by the SuperLink in an event of the run, with the site that was asked: good
+ones many to an event (about 100 bytes each), an error in one of its own. A text that sites or
 apps wrote cannot begin a line as only Flower's logger does. No text, and no failing request, ends
 the upload of the log. And each run works in a folder of its own, named by Flower's number. Limit:
 it uses functions of flwr 1.41 that are not public; where they are gone, Flower's program runs
@@ -25,12 +26,15 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, TextIO
 
-EVENT = "blossomtune.error"  # the kind of our events
+ERROR = "blossomtune.error"  # the kind of an event with one error reply
+REPLIES = "blossomtune.replies"  # with many good ones; the first has none and says that they come
 MARK = "@@BLOSSOM "  # begins a line that an app prints for us
 _SUPERLINK = 1  # the node id of the SuperLink itself
 _LONGEST = 4000  # characters of a reason that are kept
 _MOST_ASKED = 1_000_000  # questions whose site is remembered
 _PAUSES = (0.2, 1.0, 3.0)  # seconds between two tries to tell
+_OF_AN_EVENT = 500  # good replies
+_MOST_UNTOLD = 100_000  # events that wait for a SuperLink that takes them
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _ESCAPES = re.compile(
@@ -56,11 +60,13 @@ def _written(hit: re.Match[str]) -> str:
 
 
 class Answers:
-    """What the grid of this process was answered. Errors are told before the app sees them."""
+    """What the grid of this process was answered; all of it is told before the app sees it."""
 
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}  # message id -> node
         self._announced = threading.local()
+        self._untold: list[tuple[str, Any]] = [(REPLIES, [])]  # events: kind and data
+        self._telling = threading.Lock()
 
     def listen(self, grid: Any, client: Any) -> None:
         """Hear what passes through these two classes of Flower."""
@@ -69,6 +75,7 @@ class Answers:
         def push_messages(this: Any, messages: Iterable[Any]) -> list[str]:
             questions = list(messages)
             nodes = [question.metadata.dst_node_id for question in questions]
+            self.tell(this)  # before there is a question: that all replies will be told
             names = list(push(this, questions))
             if len(self._asked) < _MOST_ASKED:
                 self._asked.update(zip(names, nodes, strict=False))
@@ -83,16 +90,31 @@ class Answers:
             self._announced.replies = []
             replies = list(pull(this, message_ids))
             pairs = zip(replies, self._announced.replies, strict=False)
-            errors = [told for pair in pairs if (told := self.checked(*pair)) is not None]
-            if errors:
-                _keep(this, errors)
+            self.keep([self.checked(*pair) for pair in pairs])
+            self.tell(this)
             return replies
 
         grid.push_messages, grid.pull_messages = push_messages, pull_messages
         client.PullMessages = pull_announced
 
-    def checked(self, reply: Any, announced: Any) -> dict[str, Any] | None:
-        """Give a reply the sender that the SuperLink has checked; its error, if it is one."""
+    def keep(self, told: list[dict[str, Any]]) -> None:
+        """Have these replies told with the next `tell`."""
+        good = [[reply["message"], reply["node"]] for reply in told if "reason" not in reply]
+        pieces = [good[i : i + _OF_AN_EVENT] for i in range(0, len(good), _OF_AN_EVENT)]
+        with self._telling:
+            self._untold += [(REPLIES, piece) for piece in pieces]
+            self._untold += [(ERROR, reply) for reply in told if "reason" in reply]
+
+    def tell(self, grid: Any) -> None:
+        """Have the SuperLink keep what was not told yet. What it does not take waits here."""
+        with self._telling:
+            untold = self._untold[:_MOST_UNTOLD]
+            if untold and _kept(grid, untold):
+                untold = []
+            self._untold = untold
+
+    def checked(self, reply: Any, announced: Any) -> dict[str, Any]:
+        """Give a reply the sender that the SuperLink has checked; what is to be told of it."""
         question = announced.reply_to_message_id
         site = self._asked.pop(question, announced.src_node_id)
         by_flower = announced.src_node_id == _SUPERLINK or not reply.metadata.message_id
@@ -100,17 +122,12 @@ class Answers:
             reply.metadata.__dict__["_src_node_id"] = announced.src_node_id
         reply.metadata.__dict__["_reply_to_message_id"] = question
         reply.metadata.__dict__["_run_id"] = announced.run_id
+        told = {"message": question, "node": str(site), "by": "flower" if by_flower else "site"}
         if not reply.has_error():
-            return None
+            return told
         reason = sendable(reply.error.reason or "")
         reply.error.__dict__["_reason"] = one_line(reason)
-        return {
-            "message": question,
-            "node": str(site),
-            "by": "flower" if by_flower else "site",
-            "code": reply.error.code,
-            "reason": _cut(reason),
-        }
+        return told | {"code": reply.error.code, "reason": _cut(reason)}
 
 
 def _cut(reason: str) -> str:
@@ -120,19 +137,21 @@ def _cut(reason: str) -> str:
     return f"{reason[: _LONGEST - _LONGEST // 4]} … {reason[-_LONGEST // 4 :]}"
 
 
-def _keep(grid: Any, errors: list[dict[str, Any]]) -> None:
+def _kept(grid: Any, events: list[tuple[str, Any]]) -> bool:
+    """Whether the SuperLink has these events now."""
     runtime = importlib.import_module("flwr.proto.runtime_pb2")
     event = importlib.import_module("flwr.proto.task_pb2").TaskEvent
-    events = [event(event=EVENT, data=json.dumps(error)) for error in errors]
+    made = [event(event=kind, data=json.dumps(data)) for kind, data in events]
     for pause in (*_PAUSES, None):
         try:
-            grid._runtime_client.PushTaskEvents(runtime.PushTaskEventsRequest(events=events))
-            return
+            grid._runtime_client.PushTaskEvents(runtime.PushTaskEventsRequest(events=made))
+            return True
         except Exception as error:  # noqa: BLE001 - the app must not fail where we do
             if pause is None:
-                _say(f"WARNING: {len(errors)} error replies could not be kept: {error!r}")
+                _say(f"WARNING: {len(made)} notes of replies are not kept yet: {error!r}")
             else:
                 time.sleep(pause)
+    return False
 
 
 def _say(line: str) -> None:
@@ -238,14 +257,17 @@ class _Patient:
             return None  # refused for good: without this piece the rest comes through
 
 
-def _in_own_folder(run: Callable[..., Any]) -> Callable[..., Any]:
+def _in_own_folder(run: Callable[..., Any], answers: Answers) -> Callable[..., Any]:
     """In the place of Flower's function that runs the app: two runs never write the same file."""
 
-    def run_there(*, context: Any, **others: Any) -> Any:
+    def run_there(*, grid: Any, context: Any, **others: Any) -> Any:
         folder = Path.cwd() / str(context.run_id)
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chdir(folder)
-        return run(context=context, **others)
+        try:
+            return run(grid=grid, context=context, **others)
+        finally:
+            answers.tell(grid)
 
     return run_there
 
@@ -262,9 +284,10 @@ def prepare() -> None:
         return upload(client=_Patient(client), **others)
 
     _ = program.mirror_output_to_queue, logger.console_handler, client.PushTaskEvents
-    Answers().listen(runtime.HttpGrid, client)
+    answers = Answers()
+    answers.listen(runtime.HttpGrid, client)
     runtime.start_log_uploader = start_log_uploader
-    runtime.run_ = _in_own_folder(runtime.run_)
+    runtime.run_ = _in_own_folder(runtime.run_, answers)
     program.mirror_output_to_queue = _mirrored(logger)
 
 
@@ -274,7 +297,7 @@ def main() -> None:
     try:
         prepare()
     except (ImportError, AttributeError) as error:
-        _say(f"WARNING: This flwr is not 1.41, so errors of sites are not kept: {error}")
+        _say(f"WARNING: This flwr is not 1.41, so replies of sites are not kept: {error}")
     program = importlib.import_module("flwr.superlink.cli.flwr_serverapp")
     sys.exit(program.flwr_serverapp())
 

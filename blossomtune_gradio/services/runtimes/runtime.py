@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from blossomtune_gradio.flower.link.facts import LogChunk, RunFact
-from blossomtune_gradio.flower.link.messages import ErrorReply, SiteMessage
+from blossomtune_gradio.flower.link.given import Given
+from blossomtune_gradio.flower.link.messages import SiteMessage
 from blossomtune_gradio.processes import Status
 from blossomtune_gradio.services.sites.service import Site
 
@@ -79,11 +80,11 @@ class RunControl(Protocol):
 class RunMessages(Protocol):
     """Who was asked, and who answered what."""
 
-    def of_run(self, run_id: int) -> list[SiteMessage]:
-        """Questions and answers that are there at this moment."""
+    def of_run(self, run_id: int) -> list[SiteMessage] | None:
+        """Questions and answers that are there at this moment; None: not known."""
 
-    def errors_of(self, run_id: int, after: int = 0) -> list[ErrorReply]:
-        """Error replies with a number above `after`, oldest first. Raises FlowerError."""
+    def given_to(self, run_id: int, after: int = 0) -> Given | None:
+        """What the ServerApp was given, above the number `after`; None: not known."""
 
 
 class Runtime(Protocol):

@@ -30,7 +30,7 @@ class Announcements:
         reply = read(body)
         if self._times.get(reply.question, 0) >= MOST_TIMES:
             raise Forged(f"the reply was announced {MOST_TIMES} times and never sent")
-        return reply, self._box.kind_of(reply.question) if self._box else ""
+        return reply, (self._box.kind_of(reply.question) if self._box else None) or ""
 
     def taken(self, reply: Reply, kind: str) -> int:
         """The SuperLink took the reply; how many rounds that is: 1 or 0."""

@@ -14,7 +14,7 @@ from blossomtune_gradio.flower.lines.diagnosis import (
     spoken,
     together,
 )
-from blossomtune_gradio.flower.link.messages import ErrorReply
+from blossomtune_gradio.flower.link.given import ErrorReply
 from blossomtune_gradio.plain_text import one_line
 
 _SHOWN = 12  # lines of evidence

@@ -13,7 +13,7 @@ from blossomtune_gradio.flower.lines.round_log import (
     Replies,
     RoundStarted,
 )
-from blossomtune_gradio.flower.link.messages import ErrorReply
+from blossomtune_gradio.flower.link.given import ErrorReply
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.store.models import RunSite
 

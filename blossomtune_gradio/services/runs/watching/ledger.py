@@ -1,98 +1,102 @@
 """What each site does in a run: asked, answered, failed, and with which error.
 
-Written from what lies in the SuperLink's database: questions, answers, and the error replies that
-the ServerApp was given. Nothing of it is read from a log, which anybody can write into. Surprise: a
-question that is gone from there was answered, even if nobody here saw the answer.
+Written from what the ServerApp's process tells of each reply that it was given, and from what lies
+in the SuperLink's database, which says what is open now. Nothing of it is read from a log, which
+anybody can write into. Surprise: where the ServerApp's process is Flower's own nothing is told; a
+question that is gone from the database then counts as answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.flower.lines.diagnosis import Who, spoken
-from blossomtune_gradio.flower.link.messages import ErrorReply, SiteMessage
+from blossomtune_gradio.flower.link.given import ErrorReply, Given
+from blossomtune_gradio.flower.link.messages import SiteMessage
 from blossomtune_gradio.plain_text import one_line
 from blossomtune_gradio.services.runs import timeline
+from blossomtune_gradio.services.runs.watching.counts import Counts
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import RunError, RunSite, now
 
 _LONGEST = 2000  # characters of an error that are kept
 _SHOWN = 200  # different errors that a verdict is made of
-_MOST_ERRORS = 5000  # of one run that are kept; later ones change nothing
+_MOST_ERRORS = 5000  # of one run whose words are kept; the later ones are only counted
 
 
 class SiteLedger:
-    """The rows `run_sites` of one run."""
+    """The rows `run_sites` of one run. One that is new is told what was given from the start."""
 
     def __init__(self, database: Database, run_id: int) -> None:
         self._database, self._run_id = database, run_id
-        self._counted: set[str] = set()  # questions that are among the asked already
-        self._goes_on = bool(self.rows())  # an earlier ledger may have counted what lies there
+        self._counts: Counts | None = None
 
     def note(
-        self, messages: Sequence[SiteMessage], sites: Mapping[str, Site], round_number: int
+        self,
+        messages: Sequence[SiteMessage],
+        given: Given,
+        sites: Mapping[str, Site],
+        round_number: int,
     ) -> None:
-        """Take in what lies there now. Counting the same message again changes nothing."""
-        by_node: dict[str, list[SiteMessage]] = {}
+        """Take in what lies there now, and what was given. The same again changes nothing."""
+        there: dict[str, list[SiteMessage]] = {}
         for message in messages:
-            by_node.setdefault(str(message.node_id), []).append(message)
+            there.setdefault(str(message.node_id), []).append(message)
         with self._database.read() as session:
             rows = self._rows(session)
-        if not by_node and not any(row.open_messages for row in rows.values()):
+            if self._counts is None:
+                self._counts = self._begun(session, rows, messages)
+        counts = self._counts
+        touched = counts.take(given) & {*sites, *rows} | {str(node) for _, node in given.good}
+        touched |= {*there, *(node for node, row in rows.items() if row.open_messages)}
+        if not touched and not given.errors:
             return
-        if self._goes_on:
-            self._counted.update(message.message_id for message in messages if message.answered)
-            self._goes_on = False
         with self._database.write() as session:
             rows = self._rows(session)
-            for node, row in rows.items():
-                self._update(row, by_node.pop(node, []), round_number)
-            for node, found in by_node.items():
-                row = self._new(node, sites.get(node))
-                session.add(row)
-                timeline.note(session, self._run_id, "site", f"{row.name} takes part.")
-                self._update(row, found, round_number)
+            for node in sorted(touched - rows.keys()):
+                rows[node] = self._enter(session, node, sites.get(node))
+            for node in touched:
+                _update(rows[node], counts, there.get(node, []), round_number)
+            self._note_errors(session, rows, given.errors)
 
-    def note_errors(
-        self, errors: Sequence[ErrorReply], sites: Mapping[str, Site], round_number: int
-    ) -> None:
-        """Take in error replies; one that is known already changes nothing."""
-        with self._database.write() as session:
-            rows = self._rows(session)
-            kept = session.scalar(select(func.count()).where(RunError.run_id == self._run_id)) or 0
-            for error in errors[: max(0, _MOST_ERRORS - kept)]:
-                if session.get(RunError, (self._run_id, error.message_id)) is None:
-                    row = rows.get(str(error.node_id))
-                    if row is None and str(error.node_id) in sites:  # quicker than our look
-                        row = rows[str(error.node_id)] = self._enter(session, error, sites)
-                    session.add(_error_row(self._run_id, error))
-                    if row is not None:
-                        self._fail(session, row, error, round_number)
+    def _begun(
+        self, session: Session, rows: Mapping[str, RunSite], messages: Iterable[SiteMessage]
+    ) -> Counts:
+        """Where an earlier ledger may have stopped."""
+        counts = Counts()
+        if rows:
+            query = select(RunError).where(RunError.run_id == self._run_id)
+            known = [(row.node_id, row.message_id) for row in session.scalars(query)]
+            lies_there = [(str(m.node_id), m.message_id) for m in messages if m.answered]
+            counts.go_on(rows.values(), [*known, *lies_there])
+        return counts
 
-    def _enter(self, session: Session, error: ErrorReply, sites: Mapping[str, Site]) -> RunSite:
-        row = self._new(str(error.node_id), sites[str(error.node_id)])
+    def _enter(self, session: Session, node: str, site: Site | None) -> RunSite:
+        row = self._new(node, site)
         session.add(row)
         timeline.note(session, self._run_id, "site", f"{row.name} takes part.")
         return row
 
-    def _fail(self, session: Session, row: RunSite, error: ErrorReply, round_number: int) -> None:
-        if error.message_id in row.open_messages:
-            row.open_messages = [m for m in row.open_messages if m != error.message_id]
-            row.open_since = row.open_since if row.open_messages else None
-            row.answered += 1
-        elif error.message_id not in self._counted:  # came and went between two looks
-            row.asked, row.answered = row.asked + 1, row.answered + 1
-        self._counted.add(error.message_id)
-        row.failures += 1
-        said = one_line(spoken(error.reason))[:_LONGEST]
-        row.last_error = said
-        row.last_round, row.last_at = max(row.last_round, round_number), now()
-        how = "failed" if error.by_site else "gave no answer"
-        timeline.note(session, self._run_id, "site", f"{row.name} {how}: {said[:300]}")
+    def _note_errors(
+        self, session: Session, rows: Mapping[str, RunSite], errors: Sequence[ErrorReply]
+    ) -> None:
+        """Keep the words of errors that are not known yet."""
+        kept = 0
+        if errors:
+            query = select(func.count()).where(RunError.run_id == self._run_id)
+            kept = session.scalar(query) or 0
+        for error in errors[: max(0, _MOST_ERRORS - kept)]:
+            if session.get(RunError, (self._run_id, error.message_id)) is None:
+                session.add(_error_row(self._run_id, error))
+                if row := rows.get(str(error.node_id)):
+                    row.last_error = one_line(spoken(error.reason))[:_LONGEST]
+                    how = "failed" if error.by_site else "gave no answer"
+                    text = f"{row.name} {how}: {row.last_error[:300]}"
+                    timeline.note(session, self._run_id, "site", text)
 
     def errors(self) -> list[ErrorReply]:
         """What each site answered with an error, the same words of a site once; the newest 200."""
@@ -131,20 +135,16 @@ class SiteLedger:
             open_messages=[],
         )
 
-    def _update(self, row: RunSite, messages: list[SiteMessage], round_number: int) -> None:
-        known, there = set(row.open_messages), {m.message_id for m in messages}
-        unanswered = [m for m in messages if not m.answered]
-        still_open = {m.message_id for m in unanswered}
-        new = [m for m in messages if m.message_id not in known | self._counted]
-        done = [m for m in messages if m.answered and (m in new or m.message_id in known)]
-        gone = known - there
-        if not (new or done or gone):
-            return
-        row.asked += len(new)
-        row.answered += len(done) + len(gone)
-        self._counted.update(there)
-        row.open_messages = sorted(still_open)
-        row.open_since = min((m.asked_at for m in unanswered), default=None)
+
+def _update(
+    row: RunSite, counts: Counts, messages: Sequence[SiteMessage], round_number: int
+) -> None:
+    before = (row.asked, row.answered, row.failures, row.open_messages)
+    still_open = counts.look(row, messages)
+    row.open_messages = sorted(message.message_id for message in still_open)
+    row.open_since = min((message.asked_at for message in still_open), default=None)
+    counts.write(row)
+    if before != (row.asked, row.answered, row.failures, row.open_messages):
         row.last_round, row.last_at = max(row.last_round, round_number), now()
 
 

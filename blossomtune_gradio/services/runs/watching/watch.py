@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.flower.lines.diagnosis import Who
 from blossomtune_gradio.flower.lines.round_log import Event, Waiting
-from blossomtune_gradio.flower.link.messages import ErrorReply
+from blossomtune_gradio.flower.link.given import ErrorReply, Given
+from blossomtune_gradio.flower.link.messages import SiteMessage
 from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.limits import site_keys
@@ -21,7 +21,7 @@ from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, RunStatus, Wish, now
 
-_LAST_TRIES, _PAUSE = 5, 0.5  # for the errors of a run that is over; seconds between two tries
+_LAST_TRIES, _PAUSE = 5, 0.5  # for the replies of a run that is over; seconds between two tries
 ALERT_AFTER = 30  # seconds of waiting after which people are told
 
 
@@ -33,7 +33,7 @@ class RunWatcher:
         self._ledger = SiteLedger(book.database, run_id)
         self._waiting: Waiting | None = None
         self._told = False
-        self._heard = 0  # number of the newest error reply that was taken in
+        self._heard = 0  # number of the newest event that was taken in
 
     def begin(self) -> None:
         """A new follower begins: what was waited for before is heard again if it is still so."""
@@ -62,13 +62,9 @@ class RunWatcher:
     def look(self, run: Run, flower_id: int, over: bool = False) -> Run:
         """Note what the sites do, and act when a deadline is over. The row as it is now."""
         nodes = {site.node_id: site for site in self._all_sites() if site.node_id}
-        self._ledger.note(
-            [] if over else self._runtime.messages.of_run(flower_id), nodes, run.round
-        )
-        for _ in range(_LAST_TRIES if over else 1):
-            if self._note_errors(flower_id, nodes, run.round):
-                break
-            time.sleep(_PAUSE)
+        take = self._last_look if over else self._take
+        if not take(flower_id, nodes, run):
+            return run  # what is open may be answered by now, so nothing is decided
         if over or run.status is not RunStatus.RUNNING or run.wish is not Wish.NONE:
             return run
         wait = self.wait(run)
@@ -93,17 +89,30 @@ class RunWatcher:
         """The site behind a node id in an error reply."""
         return self._ledger.who(node_id)
 
-    def _note_errors(self, flower_id: int, sites: Mapping[str, Site], round_number: int) -> bool:
-        """Take in the error replies since the last look. False: the next look has to."""
-        while True:
-            try:
-                errors = self._runtime.messages.errors_of(flower_id, self._heard)
-            except FlowerError:
-                return False
-            if not errors:
+    def _take(self, flower_id: int, sites: Mapping[str, Site], run: Run) -> bool:
+        """Take in what lies there, and what was given since the last look. False: not known."""
+        messages = self._runtime.messages.of_run(flower_id)
+        return messages is not None and self._take_given(flower_id, messages, sites, run)
+
+    def _last_look(self, flower_id: int, sites: Mapping[str, Site], run: Run) -> bool:
+        """Nothing is open any more in a run that is over."""
+        for _ in range(_LAST_TRIES):
+            if self._take_given(flower_id, [], sites, run):
                 return True
-            self._ledger.note_errors(errors, sites, round_number)
-            self._heard = errors[-1].number
+            time.sleep(_PAUSE)
+        self._ledger.note([], Given(self._heard, whole=True), sites, run.round)
+        return False
+
+    def _take_given(
+        self, flower_id: int, messages: Sequence[SiteMessage], sites: Mapping[str, Site], run: Run
+    ) -> bool:
+        while (given := self._runtime.messages.given_to(flower_id, self._heard)) is not None:
+            at_the_end = given.number == self._heard
+            self._ledger.note(messages, given, sites, run.round)
+            self._heard = given.number
+            if at_the_end:
+                return True
+        return False
 
     def _waits(self, run: Run, wait: Wait) -> None:
         if run.waiting_since is None:
