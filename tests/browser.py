@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.browser_install import system_chromium
 
@@ -42,19 +42,40 @@ def chromium(*more: str) -> Iterator[Browser]:
         browser.close()
 
 
+_LEAVES = "the page is being left"
+_SAYS_SO = f"addEventListener('beforeunload', () => console.info('{_LEAVES}'))"
+
+
 class Watched:
-    """What a page did that it should not: console errors, failed answers, foreign hosts."""
+    """What a page did that it should not: console errors, failed answers, foreign hosts.
+
+    Gradio ends its streams when a page is left, and calls that an error: from then until the next
+    page is there nothing counts.
+    """
 
     def __init__(self, page: Page, url: str) -> None:
         self.troubles: list[str] = []
         self._host = urlsplit(url).netloc
-        page.on("console", lambda m: self._note(m.text) if m.type == "error" else None)
+        self._is_leaving = False
+        page.add_init_script(_SAYS_SO)  # before any listener of the page's own
+        page.on("console", self._hear)
+        page.on("framenavigated", self._arrive)
+        page.on("download", self._arrive)  # it stays after all
         page.on("pageerror", lambda error: self._note(str(error)))
         page.on("request", lambda request: self._check_host(request.url))
         page.on("response", lambda r: self._note(f"{r.status} {r.url}") if r.status > 399 else None)
 
+    def _hear(self, message: ConsoleMessage) -> None:
+        self._is_leaving |= message.text == _LEAVES
+        if message.type == "error":
+            self._note(message.text)
+
+    def _arrive(self, _: object) -> None:
+        self._is_leaving = False
+
     def _note(self, trouble: str) -> None:
-        self.troubles.append(trouble)
+        if not self._is_leaving:
+            self.troubles.append(trouble)
 
     def _check_host(self, url: str) -> None:
         address = urlsplit(url)

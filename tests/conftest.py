@@ -1,5 +1,6 @@
 """Fixtures many tests share: a real database in a folder of the test, a real browser."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,7 +67,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("repetition", range(times))
 
 
+SHARED = ("shared_federation", "flower_stack")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest first: quick ones fill what time is left on each worker."""
-    seconds = durations.known()
-    items.sort(key=lambda item: -seconds.get(item.path.stem, durations.UNKNOWN))
+    """A file is one worker's, and so are all that share a live federation; the longest first.
+
+    Quick ones fill what time is left on each worker.
+    """
+    group = {item.path: item.path.stem for item in items}
+    for item in items:
+        for name in set(SHARED) & set(getattr(item, "fixturenames", ())):
+            group[item.path] = name
+    seconds: Counter[str] = Counter()
+    for path, name in group.items():
+        seconds[name] += durations.known().get(path.stem, durations.UNKNOWN)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group[item.path]))
+    items.sort(key=lambda item: (-seconds[group[item.path]], group[item.path]))

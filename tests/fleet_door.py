@@ -7,13 +7,11 @@ part of `POST /api/v1/join` from a table a test can write to.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import tomli_w
@@ -24,13 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from blossomtune_gradio.services.sites import kit_files
 from blossomtune_gradio.tls import ServerCredentials
 from blossomtune_gradio.web.limits import FLEET, Door
-from blossomtune_gradio.web.listener import Listener
-from blossomtune_gradio.web.server import bound
-from tests.support import free_port, wait_for
+from tests.raw_http import Listening
 
 
-class Server:
-    """An ASGI app under the product's listener with TLS, in a thread. A context manager."""
+class Server(Listening):
+    """An ASGI app behind the door for sites."""
 
     def __init__(
         self,
@@ -41,34 +37,7 @@ class Server:
         limits: Door = FLEET,
     ) -> None:
         """`clock_ahead`: seconds by which the Date of its answers is ahead of the truth."""
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._socket = bound("", "127.0.0.1", self.port)
-        self._server = self.listener = Listener(
-            _with_date(app, clock_ahead),
-            limits,
-            cert=credentials.cert,
-            key=credentials.key,
-            date_header=False,
-        )
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._server.serve([self._socket]))
-        )
-
-    def __enter__(self) -> Server:
-        self._thread.start()
-        wait_for(lambda: self._server.started or not self._thread.is_alive())
-        assert self._server.started
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join(20)
+        super().__init__(_with_date(app, clock_ahead), limits, credentials)
 
 
 def _with_date(app: ASGIApp, ahead: float) -> ASGIApp:

@@ -106,6 +106,20 @@ class LiveFederation:
         wait_for(lambda: self.app.runs.get(run.id, ADMIN).status.is_end, seconds, every=0.2)
         return self.app.runs.get(run.id, ADMIN)
 
+    def forget_runs(self) -> None:
+        """Stop what runs and delete every run."""
+        runs = self.app.runs.list(ADMIN)
+        for run in runs:
+            if not run.status.is_end:
+                self.app.runs.stop(run.id, ADMIN)
+        for run in runs:
+            self.ended(run)
+            self.app.history.delete(run.id, ADMIN)
+
+    def programs(self) -> tuple[int | None, int | None]:
+        """Process ids of SuperLink and executor."""
+        return self.app.federation.superlink.pid, self.app.federation.executor.pid
+
     def why(self, run: Run) -> str:
         """What the page says of the run at this moment."""
         return self.app.runs.why(self.app.runs.get(run.id, ADMIN), ADMIN)

@@ -6,39 +6,40 @@ import asyncio
 import socket
 import ssl
 import threading
-from types import TracebackType
+from typing import Self
 
 from starlette.types import ASGIApp
 
+from blossomtune_gradio.tls import ServerCredentials
 from blossomtune_gradio.web.limits import Door
 from blossomtune_gradio.web.listener import Listener
 from blossomtune_gradio.web.server import bound
 from tests.support import free_port, wait_for
 
 
-class PlainServer:
-    """An ASGI app under the product's listener without TLS, in a thread. A context manager."""
+class Listening:
+    """An ASGI app under the product's listener, in a thread. A context manager."""
 
-    def __init__(self, app: ASGIApp, limits: Door) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: Door, credentials: ServerCredentials | None = None
+    ) -> None:
+        """`credentials`: with TLS, as sites find it, and no Date of the listener's own."""
         self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
         self._socket = bound("", "127.0.0.1", self.port)
-        self.listener = Listener(app, limits)
+        tls = {} if credentials is None else {"cert": credentials.cert, "key": credentials.key}
+        self.listener = Listener(app, limits, date_header=credentials is None, **tls)
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self.listener.serve([self._socket]))
         )
 
-    def __enter__(self) -> PlainServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         wait_for(lambda: self.listener.started or not self._thread.is_alive())
         assert self.listener.started
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.listener.should_exit = True
         self._thread.join(20)
 

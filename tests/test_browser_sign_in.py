@@ -13,12 +13,14 @@ from starlette.routing import Route
 
 import config
 from blossomtune_gradio.application import Application
+from blossomtune_gradio.tls import ensure_server_credentials
 from blossomtune_gradio.web.server import WebServer
 from tests.browser import Watched, chromium
 from tests.live import PATH, LiveFederation
 from tests.oidc import OidcProvider, Served, sign_in_browser, signed_in
-from tests.space import SPACE, TlsProxy, space_variables
-from tests.support import wait_for
+from tests.space import SPACE, space_variables
+from tests.support import free_port, wait_for
+from tests.tls_door import TlsDoor
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
@@ -38,13 +40,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory, issuer: OidcProvider) -> I
     folder = tmp_path_factory.mktemp("space")
     variables = space_variables(folder, issuer, BLOSSOMTUNE_ADMINS="hf:boss")
     app = Application(config.load(variables), PATH)
+    credentials = ensure_server_credentials(folder / "tls", [SPACE, HUB])
     framing = Served(Starlette(routes=[Route("/", _framing)]))
     try:
         with (
             WebServer(app) as server,
             framing,
-            TlsProxy(folder / "one", server.port, SPACE) as here,
-            TlsProxy(folder / "two", framing.port, HUB) as hub,
+            TlsDoor(free_port(), server.port, credentials) as here,
+            TlsDoor(free_port(), framing.port, credentials) as hub,
             chromium(
                 f"--host-resolver-rules=MAP {SPACE} 127.0.0.1:{here.port},"
                 f"MAP {HUB} 127.0.0.1:{hub.port}",

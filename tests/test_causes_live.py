@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.browser import watched_page
 from tests.live import LiveFederation
 from tests.people import ADMIN
 
+pytest_plugins = ["tests.live_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
 COMPLETED, FAILED = RunStatus.COMPLETED, RunStatus.FAILED
 PROJECT = """
@@ -74,17 +74,12 @@ ENDS: dict[str, tuple[RunStatus, str, str, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
-    folder = tmp_path_factory.mktemp("causes")
-    with LiveFederation(folder, run_slots=2) as made:
-        app = Path(made.app.settings.flower_apps_dir) / "loop_app"
-        (app / "loop_app").mkdir(parents=True)
-        (app / "pyproject.toml").write_text(PROJECT)
-        (app / "loop_app" / "both.py").write_text(CODE)
-        made.app.federation.start(by=ADMIN)
-        made.add_sites("North", "South")
-        yield made
+@pytest.fixture(scope="module", autouse=True)
+def loop_app(federation: LiveFederation) -> None:
+    app = Path(federation.app.settings.flower_apps_dir) / "loop_app"
+    (app / "loop_app").mkdir(parents=True)
+    (app / "pyproject.toml").write_text(PROJECT)
+    (app / "loop_app" / "both.py").write_text(CODE)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,7 @@ import ssl
 import httpx
 import pytest
 
-from tests.live import LiveFederation
-from tests.people import ADMIN
-
+pytest_plugins = ["tests.live_fixtures"]
 pytestmark = pytest.mark.slow
 PROTOBUF = {"content-type": "application/protobuf"}
 CLOSED = [
@@ -30,13 +28,6 @@ CLOSED = [
     "/v1/fleet%2f..%2fcontrol/list-nodes",
     "/health",
 ]
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory):
-    with LiveFederation(tmp_path_factory.mktemp("doors")) as made:
-        made.app.federation.start(by=ADMIN)
-        yield made
 
 
 @pytest.fixture

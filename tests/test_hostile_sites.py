@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from blossomtune_gradio.store.models import RunStatus
 from tests.live import LiveFederation
 from tests.people import ADMIN
 
+pytest_plugins = ["tests.live_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 # The server's part, whose answers are bad, and which sites are to be named.
 RUNS = {
-    "a strategy of Flower's": ("ok", "0", {"Mallory"}),
-    "an app with a loop of its own": ("own-grid", "0", {"Mallory"}),
-    "all fail in a loop of its own": ("own-grid", "all", {"Mallory", "Honest"}),
+    "a strategy of Flower's": ("ok", "0", {"North"}),
+    "an app with a loop of its own": ("own-grid", "0", {"North"}),
+    "all fail in a loop of its own": ("own-grid", "all", {"North", "South"}),
 }
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
-    with LiveFederation(tmp_path_factory.mktemp("hostile"), run_slots=3) as made:
-        made.app.federation.start(by=ADMIN)
-        made.add_sites("Mallory", "Honest")
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def test_an_error_is_that_of_its_site_and_moves_nothing(federation, ended, name)
     run = federation.app.runs.get(ended[name], ADMIN)
     sites = {row.name: row for row in federation.app.history.sites(run.id, ADMIN)}
     _, _, named = RUNS[name]
-    assert run.status is RunStatus.COMPLETED or named == {"Mallory", "Honest"}, run.cause
+    assert run.status is RunStatus.COMPLETED or named == {"North", "South"}, run.cause
     assert run.round <= 1
     points = federation.app.metrics.values(run.id, ADMIN)
     assert not [point for point in points if "accuracy" in point.name or point.round > 1], points

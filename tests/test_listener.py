@@ -18,7 +18,7 @@ from blossomtune_gradio.web.limits import FLEET, KIB, MIB, PAGE, Door
 from blossomtune_gradio.web.listener import within_open_files
 from blossomtune_gradio.web.places import Places, Stage
 from tests.fleet_door import Server
-from tests.raw_http import PlainServer, ask, connect, is_open, rest, status
+from tests.raw_http import Listening, ask, connect, is_open, rest, status
 from tests.support import wait_for
 
 QUICK = Door(
@@ -62,14 +62,14 @@ class App:
 
 
 @pytest.fixture(scope="module")
-def quick() -> Iterator[PlainServer]:
-    with PlainServer(App(), QUICK) as server:
+def quick() -> Iterator[Listening]:
+    with Listening(App(), QUICK) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def roomy() -> Iterator[PlainServer]:
-    with PlainServer(App(), ROOMY) as server:
+def roomy() -> Iterator[Listening]:
+    with Listening(App(), ROOMY) as server:
         yield server
 
 
@@ -130,7 +130,7 @@ def test_one_that_drips_is_not_waited_for_either(quick, begun):
 
 def test_an_app_that_waits_for_a_dripping_body_is_told_that_nobody_is_there():
     app = App()
-    with PlainServer(app, QUICK) as server, connect(server.port) as sock:
+    with Listening(app, QUICK) as server, connect(server.port) as sock:
         sock.sendall(b"POST /slow HTTP/1.1\r\n" + HOST + b"content-length: 10\r\n\r\n1")
         assert status(rest(sock)) == 408
         wait_for(lambda: app.asked == ["/slow", "gone"])
@@ -138,7 +138,7 @@ def test_an_app_that_waits_for_a_dripping_body_is_told_that_nobody_is_there():
 
 def test_a_slow_line_is_given_the_time_it_needs():
     slow = replace(QUICK, body_seconds=0.5, body_rate=100)  # 10 s more for each 1000 bytes
-    with PlainServer(App(), slow) as server, connect(server.port) as sock:
+    with Listening(App(), slow) as server, connect(server.port) as sock:
         sock.sendall(b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 2000\r\n\r\n")
         sock.sendall(b"x" * 1000)
         with connect(server.port) as other:  # one that sends nothing is gone meanwhile
@@ -253,7 +253,7 @@ def test_requests_are_not_piled_up_ahead_of_their_answers(roomy):
 
 def test_bodies_of_strangers_are_not_held_without_end():
     most = Door(held_bytes=MIB)
-    with PlainServer(App(), most) as server:
+    with Listening(App(), most) as server:
         head = b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 300000\r\n\r\n"
         socks = [connect(server.port, source="127.0.0.2") for _ in range(8)]
         with connect(server.port) as honest:
@@ -273,7 +273,7 @@ def test_bodies_of_strangers_are_not_held_without_end():
 def test_the_oldest_half_open_one_makes_room_and_the_honest_are_served():
     few = Door(connections=40, half_open=20)
     good = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
-    with PlainServer(App(), few) as server:
+    with Listening(App(), few) as server:
         kept = connect(server.port, source="127.0.0.3")  # of another network, and as half-open
         kept.sendall(good[:10])
         socks = []
@@ -405,7 +405,7 @@ HEADS = {  # request line and headers, by lines
 def test_a_request_that_can_be_read_in_two_ways_is_refused(head):
     app = App()
     sent = head.replace("|", "\r\n").encode()
-    with PlainServer(app, QUICK) as server:
+    with Listening(app, QUICK) as server:
         assert status(ask(server.port, sent if "||" in head else sent + b"\r\n\r\n")) == 400
     assert app.asked == []
 
@@ -413,7 +413,7 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(head):
 def test_a_body_that_is_none_is_refused_too():
     app = App()
     head = b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n"
-    with PlainServer(app, QUICK) as server:
+    with Listening(app, QUICK) as server:
         for size in (b"0x1", b"-1", b"g", b"fffffffffffffffff", b"1 1"):
             app.asked.clear()
             assert status(ask(server.port, head + size + b"\r\na\r\n0\r\n\r\n")) == 400

@@ -27,6 +27,7 @@ from tests.live import PATH, LiveFederation
 from tests.people import ADMIN, approved
 from tests.support import wait_for
 
+pytest_plugins = ["tests.live_fixtures"]
 PATIENCE = 6.5  # seconds; flwr itself waits for 5 and then gives up
 
 
@@ -38,14 +39,6 @@ def locked(federation: LiveFederation) -> Iterator[None]:
         database.execute("BEGIN IMMEDIATE")
         yield
         database.execute("ROLLBACK")
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
-    with LiveFederation(tmp_path_factory.mktemp("locked")) as made:
-        made.app.federation.start(ADMIN)
-        made.add_sites("North", "South")
-        yield made
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from tests.flower_stack import FlowerStack
 from tests.support import free_port
 
+pytest_plugins = ["tests.flower_fixtures"]
 FOLDER = Path(__file__).parents[1] / "flower_apps" / "quickstart_huggingface"
 sys.path.insert(0, str(FOLDER))  # as Flower does when it runs the app
 
@@ -334,12 +335,6 @@ def test_a_reply_with_other_arrays_or_none_is_not_usable() -> None:
 # ---- a real federation; that two sites learn is seen in test_demo
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowerStack]:
-    with FlowerStack(tmp_path_factory.mktemp("quickstart")) as made:
-        yield made
-
-
 def run(stack: FlowerStack, app: Path, **config: object) -> tuple[str, str]:
     """Status and log of a finished run."""
     file = stack.folder / "run.toml"
@@ -352,9 +347,9 @@ def run(stack: FlowerStack, app: Path, **config: object) -> tuple[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_site_that_sends_nan_is_left_out_and_named(stack: FlowerStack, tmp_path: Path) -> None:
-    stack.add_node(0)
-    stack.add_node(1)
+def test_a_site_that_sends_nan_is_left_out_and_named(
+    two_sites: FlowerStack, tmp_path: Path
+) -> None:
     app = tmp_path / "poisoned"
     for path in FOLDER.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -365,8 +360,10 @@ def test_a_site_that_sends_nan_is_left_out_and_named(stack: FlowerStack, tmp_pat
     honest = "task.pack(network)"
     assert honest in client.read_text()
     client.write_text(client.read_text().replace(honest, f"{honest} / (site.partition == 0)"))
-    status, log = run(stack, app, data="sample", num_server_rounds=1, min_sites=2, validation=0.5)
-    bad_node = stack.sites[1].node_id
+    status, log = run(
+        two_sites, app, data="sample", num_server_rounds=1, min_sites=2, validation=0.5
+    )
+    bad_node = next(site.node_id for site in two_sites.sites if site.name == "site-1")
     assert "1 results and 1 failures" in log
     assert f"error in reply from node {bad_node}: the weights are not all finite" in log
     assert "failed" in status

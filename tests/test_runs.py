@@ -9,19 +9,12 @@ import pytest
 from blossomtune_gradio.errors import InvalidInput, NotAllowed, NotFound, NotPossible
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.store.models import RunStatus
-from tests.live import APPS, LiveFederation
+from tests.live import APPS
 from tests.people import ADMIN, person
 from tests.support import wait_for
 
+pytest_plugins = ["tests.live_fixtures"]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory):
-    with LiveFederation(tmp_path_factory.mktemp("runs")) as made:
-        made.app.federation.start(by=ADMIN)
-        made.add_sites("North", "South")
-        yield made
 
 
 # app: some of the points it must draw, by name, round and site

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +23,7 @@ from tests.live import PATH, LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
 
+pytest_plugins = ["tests.live_fixtures"]
 BOB = User(provider="local", sub="bob", name="bob", role=Role.RESEARCHER)
 
 
@@ -106,14 +106,6 @@ def test_what_it_was_given_is_kept_as_plain_values():
 # -- the real thing ------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
-    with LiveFederation(tmp_path_factory.mktemp("outside")) as made:
-        made.app.federation.start(ADMIN)
-        made.add_sites("North", "South")
-        yield made
-
-
 def typed(federation: LiveFederation, **config: object) -> int:
     """What somebody in a terminal of the server does; Flower's number."""
     home, settings = federation.app.settings.data_dir / "flower", federation.app.settings
@@ -155,7 +147,9 @@ def test_a_run_from_outside_is_followed_to_its_end_and_the_queue_waits_for_it(fe
         "North": 2,
         "South": 2,
     }
-    assert any("Starting message" in line or "ROUND" in line for line in federation.log("run-1"))
+    assert any(
+        "Starting message" in line or "ROUND" in line for line in federation.log(f"run-{run.id}")
+    )
     assert app.history.events(run.id, ADMIN)[0].kind == "outside"
     assert federation.ended(mine).status is RunStatus.COMPLETED
     assert len(app.runs.list(ADMIN)) == 2

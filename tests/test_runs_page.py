@@ -10,21 +10,13 @@ from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import RunStatus
 from tests.axe import violations
 from tests.browser import watched_page
-from tests.live import LiveFederation
 from tests.people import ADMIN
 from tests.support import wait_for
 
+pytest_plugins = ["tests.live_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
 SHORT = {"min-nodes": 1, "num-server-rounds": 1}
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory):
-    with LiveFederation(tmp_path_factory.mktemp("runs-page")) as made:
-        made.app.federation.start(by=ADMIN)
-        made.add_sites("North", "South")
-        yield made
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ class TlsDoor:
     """Takes TLS connections on `port` and hands the bytes on; use it as a context manager."""
 
     def __init__(self, port: int, inside: int, credentials: ServerCredentials) -> None:
-        self._port, self._inside = port, inside
+        self.port, self._inside = port, inside
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(credentials.cert, credentials.key)
         self._loop = asyncio.new_event_loop()
@@ -22,7 +22,7 @@ class TlsDoor:
 
     def __enter__(self) -> TlsDoor:
         self._thread.start()
-        opened = asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls)
+        opened = asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
         asyncio.run_coroutine_threadsafe(opened, self._loop).result(10)
         return self
 
