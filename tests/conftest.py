@@ -67,7 +67,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("repetition", range(times))
 
 
-SHARED = ("shared_federation", "flower_stack")
+SHARED = ("shared_federation", "flower_stack", "seeded_page")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,12 +76,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Quick ones fill what time is left on each worker.
     """
     group = {item.path: item.path.stem for item in items}
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
     for item in items:
         for name in set(SHARED) & set(getattr(item, "fixturenames", ())):
             group[item.path] = name
-    seconds: Counter[str] = Counter()
+    known, seconds = durations.known(), Counter[str]()
     for path, name in group.items():
-        seconds[name] += durations.known().get(path.stem, durations.UNKNOWN)
+        seconds[name] += known.get(path.stem, durations.UNKNOWN if path in slow else 0)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group[item.path]))
     items.sort(key=lambda item: (-seconds[group[item.path]], group[item.path]))

@@ -1,7 +1,7 @@
 """How long each file of tests takes, so that the longest start first.
 
-`make durations` writes `durations.toml`; only the order matters, so it need not be done often. A
-file that is not in it counts as long. When a run ends early, what it did not see is kept.
+`make durations` writes `durations.toml`; only the order matters, so it need not be done often. What
+a run did not see keeps its line.
 """
 
 import tomllib
@@ -12,15 +12,14 @@ import pytest
 import tomli_w
 
 TABLE = Path(__file__).parent / "durations.toml"
-UNKNOWN = 30.0  # seconds
+UNKNOWN = 30.0  # seconds, for a file with slow tests that is not in the table
 _SHORT = 1.0  # seconds; shorter ones are not worth a line
 
 
 def known() -> dict[str, float]:
-    """Seconds by the name of the file, without `.py`; what is quick counts as nothing."""
-    table = tomllib.loads(TABLE.read_text("utf-8"))
-    quick = dict.fromkeys(table["quick"], 0.0)
-    return {**quick, **table["seconds"]}
+    """Seconds by the name of the file, without `.py`."""
+    seconds: dict[str, float] = tomllib.loads(TABLE.read_text("utf-8"))["seconds"]
+    return seconds
 
 
 class Recorder:
@@ -40,8 +39,6 @@ class Recorder:
 def table(seconds: dict[str, float]) -> str:
     """The text of the file."""
     names = sorted(seconds, key=lambda name: (-round(seconds[name]), name))
-    content = {
-        "quick": sorted(name for name in names if seconds[name] < _SHORT),
-        "seconds": {name: round(seconds[name]) for name in names if seconds[name] >= _SHORT},
-    }
-    return tomli_w.dumps(content)
+    return tomli_w.dumps(
+        {"seconds": {name: round(seconds[name]) for name in names if seconds[name] >= _SHORT}}
+    )

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 
 import httpx
@@ -16,29 +15,24 @@ from playwright.sync_api import expect
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.web.server import WebServer
 from tests.browser import watched_page
-from tests.live import PATH, live_settings
+from tests.live import LiveFederation
 from tests.people import ADMIN
 
+pytest_plugins = ["tests.page_fixtures"]
 pytestmark = [pytest.mark.slow]
 SECOND = 1000.0
 EVE = User(provider="hf", sub="eve", name="<b id='hit'>Eve</b>\x1b[31m", role=ADMIN.role)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Application, str]]:
-    app = Application(live_settings(tmp_path_factory.mktemp("audit")), PATH)
-    try:
-        with WebServer(app) as server:
-            app.open()
-            for number in range(1, 31):
-                verb = "start" if number % 2 else "stop"
-                app.audit.note(ADMIN, f"run.{verb}", f"run:{number}", target_name=f"bert {number}")
-            app.audit.note(EVE, "participant.deny", "participant:1", target_name="=1+1")
-            yield app, server.url
-    finally:
-        app.close()
+def served(seeded_page: LiveFederation) -> tuple[Application, str]:
+    app = seeded_page.app
+    for number in range(1, 31):
+        verb = "start" if number % 2 else "stop"
+        app.audit.note(ADMIN, f"run.{verb}", f"run:{number}", target_name=f"bert {number}")
+    app.audit.note(EVE, "participant.deny", "participant:1", target_name="=1+1")
+    return app, seeded_page.server.url
 
 
 @pytest.mark.browser
@@ -63,11 +57,15 @@ def test_an_admin_filters_pages_exports_and_sees_whether_the_trail_is_whole(brow
         text = saved.value.path().read_text()
         assert [row["target"] for row in csv.DictReader(io.StringIO(text))] == ["run:7"]
         with closing(sqlite3.connect(app.settings.data_dir / "blossomtune.db")) as db, db:
-            db.execute("UPDATE audit_entries SET actor='hf:mallory' WHERE id=7")
+            found = db.execute("SELECT id FROM audit_entries WHERE target='run:7'")
+            [(seventh,)] = found.fetchall()
+            db.execute(f"UPDATE audit_entries SET actor='hf:mallory' WHERE id={seventh}")
         page.locator("#audit-check").click()
-        expect(page.locator("#audit-broken")).to_contain_text("Entry 7", timeout=20 * SECOND)
+        expect(page.locator("#audit-broken")).to_contain_text(
+            f"Entry {seventh}", timeout=20 * SECOND
+        )
         with closing(sqlite3.connect(app.settings.data_dir / "blossomtune.db")) as db, db:
-            db.execute(f"UPDATE audit_entries SET actor='{ADMIN.id}' WHERE id=7")
+            db.execute(f"UPDATE audit_entries SET actor='{ADMIN.id}' WHERE id={seventh}")
         page.locator("#audit-check").click()
         expect(page.locator("#audit-chain")).to_have_text("unbroken")
 
@@ -98,7 +96,9 @@ def test_a_token_is_shown_once_opens_the_interface_and_is_revoked(browser, serve
 def test_an_export_is_kept_by_no_cache_and_a_wrong_time_is_a_problem(served):
     _, url = served
     with httpx.Client(base_url=url, trust_env=False) as client:
-        done = client.get("/download/audit.jsonl", params={"action": "participant."})
+        done = client.get(
+            "/download/audit.jsonl", params={"action": "participant.", "actor": "eve"}
+        )
         assert (done.status_code, done.headers["cache-control"]) == (200, "no-store")
         assert json.loads(done.text)["actor"] == "hf:eve"
         assert "'=1+1" in client.get("/download/audit.csv").text

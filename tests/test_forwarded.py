@@ -10,9 +10,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from blossomtune_gradio.web.forwarded import VIA_PROXY, Forwarded, Trusted
-from tests.live import LiveFederation
 from tests.raw_http import ask, status
 
+pytest_plugins = ["tests.page_fixtures"]
 PROXY = "10.1.2.3"
 TOLD = {
     "x-forwarded-host": "evil.test",
@@ -126,26 +126,20 @@ def test_who_is_trusted(trusted, address, is_one):
 # -- the same seen from outside, with Gradio behind it -------------------------------------
 
 
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory):
-    with LiveFederation(tmp_path_factory.mktemp("forwarded")) as made:
-        yield made
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TOLD)
-def test_gradio_s_root_is_where_the_page_was_asked_for(federation, name):
-    with httpx.Client(base_url=federation.server.url, trust_env=False) as client:
+def test_gradio_s_root_is_where_the_page_was_asked_for(seeded_page, name):
+    with httpx.Client(base_url=seeded_page.server.url, trust_env=False) as client:
         config = client.get("/config", headers={name: TOLD[name]}).json()
-        assert config["root"] == federation.server.url
+        assert config["root"] == seeded_page.server.url
         page = client.get("/", headers={name: TOLD[name]}).text
     assert "evil" not in page
-    assert f'"root":"{federation.server.url}"' in page.replace(" ", "")
+    assert f'"root":"{seeded_page.server.url}"' in page.replace(" ", "")
 
 
 @pytest.mark.slow
-def test_a_request_through_a_proxy_was_not_made_on_this_machine(federation):
-    with httpx.Client(base_url=federation.server.url, trust_env=False) as client:
+def test_a_request_through_a_proxy_was_not_made_on_this_machine(seeded_page):
+    with httpx.Client(base_url=seeded_page.server.url, trust_env=False) as client:
         assert client.get("/me").json()["role"] == "admin"
         for name in ("x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"):
             assert client.get("/me", headers={name: TOLD[name]}).json()["role"] == "anyone"
@@ -168,6 +162,6 @@ def test_a_request_through_a_proxy_was_not_made_on_this_machine(federation):
         "GET http://127.0.0.1/ HTTP/1.1|host: evil.test",
     ],
 )
-def test_only_our_own_names_are_answered(federation, head):
+def test_only_our_own_names_are_answered(seeded_page, head):
     sent = head.replace("|", "\r\n").encode() + b"\r\n\r\n"
-    assert status(ask(federation.server.port, sent)) == 400
+    assert status(ask(seeded_page.server.port, sent)) == 400

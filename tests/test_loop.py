@@ -71,9 +71,9 @@ def test_ci_fails_when_one_part_fails_and_still_hears_the_others(tmp_path):
 
 def test_the_table_of_durations_is_written_longest_first_and_read_back():
     text = durations.table({"test_a": 2.2, "test_b": 90.7, "test_c": 0.3})
-    assert tomllib.loads(text) == {"quick": ["test_c"], "seconds": {"test_b": 91, "test_a": 2}}
+    assert tomllib.loads(text) == {"seconds": {"test_b": 91, "test_a": 2}}
     assert text.index("test_b") < text.index("test_a")
-    assert all(seconds >= 0 for seconds in durations.known().values())
+    assert all((ROOT / "tests" / f"{name}.py").is_file() for name in durations.known())
 
 
 def test_a_command_beside_which_half_a_core_is_busy_keeps_its_exit_status():

@@ -23,20 +23,14 @@ from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.server import page_api, with_pages
 from blossomtune_gradio.web.sessions import Cookies
 from blossomtune_gradio.web.turns import Turns
-from tests.live import LiveFederation
 
+pytest_plugins = ["tests.page_fixtures"]
 DOCS = Path(__file__).parent.parent / "docs" / "limits.md"
 
 
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory):
-    with LiveFederation(tmp_path_factory.mktemp("limits")) as made:
-        yield made
-
-
 @pytest.fixture
-def page(federation):
-    with httpx.Client(base_url=federation.server.url, trust_env=False) as client:
+def page(seeded_page):
+    with httpx.Client(base_url=seeded_page.server.url, trust_env=False) as client:
         yield client
 
 
@@ -79,11 +73,11 @@ def test_no_path_of_the_page_may_have_a_big_body():
 
 
 @pytest.mark.slow
-def test_the_mounted_pages_keep_light_sessions_and_no_more_than_allowed(federation):
-    settings = federation.app.settings
+def test_the_mounted_pages_keep_light_sessions_and_no_more_than_allowed(seeded_page):
+    settings = seeded_page.app.settings
     cookies = Cookies(settings.data_dir / "session.key", https=False, hours=1)
-    api = page_api(federation.app, cookies)
-    with_pages(build_page(federation.app, current_user), api)
+    api = page_api(seeded_page.app, cookies)
+    with_pages(build_page(seeded_page.app, current_user), api)
     holders = [
         route.app.state_holder
         for route in api.routes

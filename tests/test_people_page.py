@@ -10,14 +10,13 @@ from playwright.sync_api import Page, expect
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.review.query import Query
-from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Participant, SiteReport
 from blossomtune_gradio.store.models import ParticipantStatus as Status
-from blossomtune_gradio.web.server import WebServer
 from tests.browser import watched_page
-from tests.crowd import crowd
+from tests.live import LiveFederation
 from tests.people import ADMIN
 
+pytest_plugins = ["tests.page_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SECOND = 1000.0
 EVE = User(provider="local", sub="eve", name="Eve", role=Role.ADMIN)
@@ -25,11 +24,8 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\">${1+1}{{7*7}} \u202eabc
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("people")
-    settings = Settings(data_dir=folder, partitions=200, port=0, fleet_port=0)
-    made = Application(settings)
-    crowd(made.database, 150)
+def app(seeded_page: LiveFederation) -> Application:
+    made = seeded_page.app
     with made.database.write() as session:
         row = Participant(user_id="made:evil", site="Evil", email="evil@example.org")
         row.status_word, row.message, row.organisation = "confirmed", HOSTILE, HOSTILE
@@ -38,14 +34,12 @@ def app(tmp_path_factory: pytest.TempPathFactory):
         session.flush()
         checks = [{"name": HOSTILE, "ok": False, "sentence": HOSTILE}, "nonsense"]
         session.add(SiteReport(participant_id=row.id, good=False, report={"checks": checks}))
-    yield made
-    made.close()
+    return made
 
 
 @pytest.fixture(scope="module")
-def url(app):
-    with WebServer(app) as server:
-        yield f"{server.url}/admin"
+def url(app: Application, seeded_page: LiveFederation) -> str:
+    return f"{seeded_page.server.url}/admin"
 
 
 @pytest.fixture
