@@ -118,7 +118,7 @@ class LiveFederation:
 
     def programs(self) -> tuple[int | None, int | None]:
         """Process ids of SuperLink and executor."""
-        return self.app.federation.superlink.pid, self.app.federation.executor.pid
+        return self.app.superlink.status.pid, self.app.superlink.executor.pid
 
     def why(self, run: Run) -> str:
         """What the page says of the run at this moment."""
