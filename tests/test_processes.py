@@ -226,6 +226,7 @@ def test_concurrent_starts_and_stops_leave_one_child_and_then_none(supervisor, p
     at_once(lambda: supervisor.start(program(PLAIN)), 8)
     assert len(refused) == 7
     tag = str(record(tmp_path)["tag"])
+    wait_for(lambda: tagged(tag))  # a program that has just begun shows no environment yet
     assert len(tagged(tag)) == 1
     at_once(supervisor.stop, 8)
     assert tagged(tag) == []
