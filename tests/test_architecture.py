@@ -185,11 +185,6 @@ LONG_MODULES = {
     "web/oauth.py",
     "flower/link/server_process.py",
     "services/people/participants.py",
-    "site/member.py",
-    "site/network.py",
-    "flower/apps/catalogue.py",
-    "flower/apps/code.py",
-    "web/protocol.py",
     "ui/run_form.py",
 }
 LONG_FUNCTIONS = {"web/api/runs.py:router", "web/login.py:login_router"}

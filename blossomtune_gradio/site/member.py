@@ -26,6 +26,7 @@ from .programs import (
     free_port,
     supernode_program,
 )
+from .refused import is_refused, still_refused, why
 from .reports import Reports
 from .server import ask
 from .words import REFUSED, STOPPED, Problem, Stopped, Unreachable, say
@@ -33,7 +34,6 @@ from .words import REFUSED, STOPPED, Problem, Stopped, Unreachable, say
 RETRY_SECONDS = (1, 2, 4, 8, 15, 20)  # the last one is repeated
 REFUSED_SECONDS = 5  # while Flower counts the last session as online; it lets go after 60
 LONGEST_REST = 120.0  # seconds the server may have us wait before the SuperNode starts
-STILL_ONLINE_SECONDS = 180  # longer than that is another fault; starting takes its time, too
 EXECUTOR_UNUSABLE = 4  # exit code of executor.py: this flwr is not the one it knows
 
 
@@ -222,27 +222,6 @@ class Member:
         if self._asking:  # a request may take long; all else looks at the flag soon
             self._asking = False
             raise Stopped
-
-
-def is_refused(node: Child) -> bool:
-    """Flower did not let the node in: its key is unknown, or its last session counts as alive."""
-    return node.said("code: 2004") or node.said("code: 2001")
-
-
-def still_refused(seconds: float) -> None:
-    """Raises Problem when Flower has been refusing the node for too long."""
-    if seconds > STILL_ONLINE_SECONDS:
-        raise Problem(
-            f"Flower has refused this site for {STILL_ONLINE_SECONDS} s.",
-            "If the same site.key is in use on another machine, stop it there; else ask the admin.",
-            REFUSED,
-        )
-
-
-def why(node: Child) -> str:
-    if is_refused(node):
-        return "Flower still counts the last session as online; it lets go within 60 s"
-    return "told to by the server" if node.code == 0 else f"exit code {node.code}, see above"
 
 
 @contextmanager

@@ -7,7 +7,6 @@ clock that is at most 5 s ahead of the server's or 300 s behind.
 
 from __future__ import annotations
 
-import base64
 import http.client
 import socket
 import ssl
@@ -20,10 +19,11 @@ from typing import Any
 from . import trust
 from .kit import Site, existing_key
 from .passage import room_for_a_model, through
+from .proxy import address, connect, shown
 from .server import ask_whether_welcome
 from .stranger import SET_CLOCK, distrusted
 from .surroundings import proxy_for
-from .words import Doubt, Fault, Problem, Unreachable
+from .words import Doubt, Fault, Unreachable
 
 SECONDS = 8.0  # for each step
 AHEAD, BEHIND = 5.0, 300.0  # seconds of clock Flower tolerates
@@ -217,42 +217,3 @@ def judged_clock(ahead: float) -> str:
     return (
         "agrees with the server's." if abs(ahead) < 2 else f"is {ahead:+.0f} s off, which is fine."
     )
-
-
-def address(url: str, default: int) -> tuple[str, int]:
-    """Host and port of a URL. Raises Problem, without the password the URL may hold."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        return parts.hostname or "", parts.port or default
-    except ValueError as error:
-        raise Problem(
-            f"An address cannot be read ({error}).",
-            "Correct join_url in site.toml, or HTTPS_PROXY.",
-        ) from None
-
-
-def shown(proxy: str) -> str:
-    """Without the password it may hold."""
-    return "{}:{}".format(*address(proxy, 80))
-
-
-def connect(sock: socket.socket, target: str, proxy: str) -> tuple[int, str]:
-    """Ask a proxy for a tunnel; (status, first line of its answer), 0 if it is no HTTP."""
-    parts = urllib.parse.urlsplit(proxy)
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    if parts.username:
-        pair = (
-            f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        )
-        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
-    sock.sendall("\r\n".join([*lines, "", ""]).encode())
-    head = b""
-    while b"\r\n\r\n" not in head and len(head) < 65536:
-        part = sock.recv(1)  # not one byte of what follows may be taken
-        if not part:
-            break
-        head += part
-    first = "".join(c for c in head.split(b"\r\n")[0].decode("latin-1") if c.isprintable())[:120]
-    words = first.split()
-    is_http = len(words) > 1 and words[0].startswith("HTTP/") and words[1].isdigit()
-    return (int(words[1]) if is_http else 0), first

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from blossomtune_gradio.web.protocol import is_host
+from blossomtune_gradio.web.heads import is_host
 
 VIA_PROXY = "blossomtune.via_proxy"
 """Key in the ASGI scope: whether somebody said that the request came through a proxy."""

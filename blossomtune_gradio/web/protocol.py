@@ -10,7 +10,6 @@ answer would never arrive.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -20,29 +19,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from blossomtune_gradio.web.heads import Refused, check_head
 from blossomtune_gradio.web.limits import Door
 from blossomtune_gradio.web.places import Place, Stage
 from blossomtune_gradio.web.tls_buffer import read_more
 
 PLACE = "blossomtune.place"
 """Key in the ASGI scope: the `Place` of the connection a request came by."""
-
-_ONCE = frozenset(
-    b"host content-length transfer-encoding content-type origin sec-fetch-site authorization"
-    b" flwr-public-key flwr-signature flwr-timestamp".split()
-)
-_HOST = re.compile(
-    rb"([A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
-)
-_TARGET = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # no fragment, no other host, nothing beyond ASCII
-
-
-class Refused(Exception):
-    """The request is not read any further."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
 
 
 class Protocol(HttpToolsProtocol):  # type: ignore[misc]
@@ -226,29 +209,3 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing to warn of: anybody can send such a header."""
-
-
-def check_head(target: bytes, headers: list[tuple[bytes, bytes]], version: str) -> None:
-    """Raises Refused for a head that can be read in two ways."""
-    if not _TARGET.fullmatch(target):
-        raise Refused(400, "The address in the request line must be a path on this server.")
-    seen: set[bytes] = set()
-    for name, value in headers:
-        if name in _ONCE:
-            if name in seen:
-                raise Refused(400, f"The header {name.decode()} may be there only once.")
-            seen.add(name)
-        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            raise Refused(400, "The only Transfer-Encoding spoken here is chunked.")
-        if name == b"host" and not is_host(value):
-            raise Refused(400, "The Host header is not a name and a port.")
-    if b"host" not in seen and version != "1.0":
-        raise Refused(400, "The Host header is missing.")
-    if b"content-length" in seen and b"transfer-encoding" in seen:
-        raise Refused(400, "A request has a Content-Length or a Transfer-Encoding, not both.")
-
-
-def is_host(value: bytes) -> bool:
-    """Whether it is a name or address, with or without a port, and nothing else."""
-    found = _HOST.fullmatch(value)
-    return found is not None and (found[2] is None or 0 < int(found[2]) <= 65535)

@@ -16,8 +16,8 @@ from threading import Lock
 
 from blossomtune_gradio.errors import InvalidInput, NotFound, SettingsError
 from blossomtune_gradio.flower.apps.bundle import Bundle, bundle, left_out, tree_findings
-from blossomtune_gradio.flower.apps.code import (
-    AppCode,
+from blossomtune_gradio.flower.apps.code import AppCode
+from blossomtune_gradio.flower.apps.components import (
     component_findings,
     guess_api,
     guess_frameworks,
@@ -31,6 +31,7 @@ from blossomtune_gradio.flower.apps.config import (
 )
 from blossomtune_gradio.flower.apps.facts import ConfigField, ConfigValue, Finding, FlowerApp
 from blossomtune_gradio.flower.apps.habits import habit_findings
+from blossomtune_gradio.flower.apps.harmless import harmless, shown
 from blossomtune_gradio.flower.apps.installed import Installed
 from blossomtune_gradio.flower.apps.needs import server_findings, site_needs
 from blossomtune_gradio.flower.apps.project import Project, read_project
@@ -40,7 +41,6 @@ from blossomtune_gradio.flower.apps.readme import readme_html
 from blossomtune_gradio.flower.apps.revision import git_revision
 from blossomtune_gradio.flower.apps.secrets import secret_findings
 from blossomtune_gradio.flower.apps.tree import AppTree
-from blossomtune_gradio.plain_text import plain
 
 __all__ = [
     "AppCatalogue",
@@ -60,9 +60,6 @@ __all__ = [
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
 _README = "README.md"
 _LARGEST_README = 1024 * 1024  # bytes; of more nothing is shown
-_LONGEST_SENTENCE = 400  # characters
-_LONGEST_WORDS = 300  # characters of a title or description
-_MOST_DEPENDENCIES = 50
 
 
 class AppCatalogue:
@@ -128,13 +125,13 @@ def _tree(path: Path, folder: Path) -> AppTree | None:
 
 
 def _read(path: Path, tree: AppTree | None, revision: str, installed: Installed) -> FlowerApp:
-    app = FlowerApp(name=_shown(path.name), path=path, title=path.name, revision=revision)
+    app = FlowerApp(name=shown(path.name), path=path, title=path.name, revision=revision)
     if tree is None:
         away = (
             f"{path.name} is a link that leads out of the folder of Flower apps. Copy the app "
             "there instead."
         )
-        return _harmless(replace(app, findings=(Finding("error", away),)))
+        return harmless(replace(app, findings=(Finding("error", away),)))
     findings = _name_findings(path.name)
     app = replace(app, readme=_readme(tree))
     try:
@@ -144,8 +141,8 @@ def _read(path: Path, tree: AppTree | None, revision: str, installed: Installed)
     findings += more
     if project is None:
         findings += [one for one in tree_findings(tree) if one.level == "error"]
-        return _harmless(replace(app, findings=tuple(findings)))
-    return _harmless(_judged(app, AppCode(tree, installed), tree, project, findings))
+        return harmless(replace(app, findings=tuple(findings)))
+    return harmless(_judged(app, AppCode(tree, installed), tree, project, findings))
 
 
 def _judged(
@@ -216,29 +213,6 @@ def _name_findings(name: str) -> list[Finding]:
             "to letters, digits, hyphens and underscores.",
         )
     ]
-
-
-def _harmless(app: FlowerApp) -> FlowerApp:
-    """Whatever the app says of itself can be shown anywhere: one line, no control characters."""
-    return replace(
-        app,
-        title=_shown(app.title),
-        version=_shown(app.version),
-        publisher=_shown(app.publisher),
-        description=_shown(app.description),
-        components={key: _shown(value) for key, value in app.components.items()},
-        dependencies=tuple(_shown(line) for line in app.dependencies[:_MOST_DEPENDENCIES]),
-        comments={key: _shown(said) for key, said in app.comments.items()},
-        findings=tuple(
-            Finding(one.level, _shown(one.sentence, _LONGEST_SENTENCE)) for one in app.findings
-        ),
-    )
-
-
-def _shown(text: str, longest: int = _LONGEST_WORDS) -> str:
-    words = plain(" ".join(text.encode("utf-8", "replace").decode().split()))
-    words = "".join(letter if letter.isprintable() else " " for letter in words).strip()
-    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _app_folders(folder: Path) -> list[Path]:

@@ -7,33 +7,17 @@ package, and the name is assigned somewhere in it (`app = ServerApp(…)`).
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blossomtune_gradio.errors import InvalidInput
-from blossomtune_gradio.flower.apps.facts import Api, Finding
 from blossomtune_gradio.flower.apps.installed import Installed, hidden_by
 from blossomtune_gradio.flower.apps.package_names import package_of
 from blossomtune_gradio.flower.apps.tree import AppTree
 
-_LARGEST = 1024 * 1024  # bytes of one module; more is generated or data
+LARGEST_MODULE = 1024 * 1024  # bytes of one module; more is generated or data
 _LARGEST_ALL = 4 * 1024 * 1024  # bytes of all of them
 _HINT = 'It must be "module:attribute", such as "my_app.server_app:app".'
-_FRAMEWORKS = {  # top-level package: how it is called, the most telling first
-    "torch": "PyTorch",
-    "tensorflow": "TensorFlow",
-    "keras": "Keras",
-    "jax": "JAX",
-    "flax": "Flax",
-    "mlx": "MLX",
-    "lightning": "Lightning",
-    "pytorch_lightning": "Lightning",
-    "transformers": "Transformers",
-    "xgboost": "XGBoost",
-    "lightgbm": "LightGBM",
-    "catboost": "CatBoost",
-    "sklearn": "scikit-learn",
-}
 
 
 class AppCode:
@@ -149,7 +133,7 @@ class AppCode:
         return f"there is no {base}.py in the app."
 
     def _parse(self, name: str) -> ast.Module:
-        source = self._tree.read(name, min(_LARGEST, self._left))
+        source = self._tree.read(name, min(LARGEST_MODULE, self._left))
         self._left -= len(source)
         try:
             return ast.parse(source.decode("utf-8"), filename=name)  # as Flower reads it
@@ -161,89 +145,7 @@ class AppCode:
             raise InvalidInput(f"{name} is not Python that can be read ({error}).") from error
 
 
-def component_findings(code: AppCode, components: Mapping[str, str]) -> list[Finding]:
-    """What is wrong with the components."""
-    findings = []
-    for name, reference in components.items():
-        place = code.installed_file(reference)
-        try:
-            if place is None:
-                _require(code, reference)
-            else:
-                _require_assigned(str(place), _parsed_file(place), reference)
-                findings.append(Finding("note", _from_a_package(reference)))
-        except InvalidInput as error:
-            findings.append(Finding("error", f"{name} = {reference!r}: {error}"))
-    return list(dict.fromkeys(findings))  # both may come from the same package
-
-
-def guess_api(code: AppCode, components: Mapping[str, str]) -> Api:
-    """Which of Flower's two APIs the app is written for, by what its components import."""
-    imported: set[str] = set()
-    for reference in components.values():
-        try:
-            imported |= set(_imports(code.module(code.file_of(reference))))
-        except InvalidInput:
-            continue  # component_findings has said so
-    if imported & {"flwr.server", "flwr.client"}:
-        return "legacy"
-    return "message" if imported & {"flwr.serverapp", "flwr.clientapp"} else "unknown"
-
-
-def guess_frameworks(code: AppCode) -> tuple[str, ...]:
-    """What the modules import to learn with; NumPy only when there is nothing else."""
-    used = {name.partition(".")[0] for _, tree in code.modules() for name in _imports(tree)}
-    found = tuple(dict.fromkeys(word for name, word in _FRAMEWORKS.items() if name in used))
-    return found or (("NumPy",) if "numpy" in used else ())
-
-
-def _require(code: AppCode, reference: str) -> None:
-    file = code.file_of(reference)
-    _require_assigned(file, code.module(file), reference)
-
-
-def _require_assigned(file: str, tree: ast.Module, reference: str) -> None:
-    attribute = reference.partition(":")[2].split(".")[0]
-    if attribute not in set(_assigned(tree)):
-        raise InvalidInput(
-            f"{file} does not assign {attribute}. Flower looks for a plain {attribute} = … in it."
-        )
-
-
-def _parsed_file(place: Path) -> ast.Module:
-    """A module of an installed package."""
-    try:
-        with place.open("rb") as file:
-            return ast.parse(file.read(_LARGEST).decode("utf-8"), filename=place.name)
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise InvalidInput(f"{place} cannot be read ({type(error).__name__}).") from error
-
-
-def _from_a_package(reference: str) -> str:
-    top = reference.partition(":")[0].partition(".")[0]
-    return (
-        f"{top} is taken from the package that is installed here, not from the bundle: each site "
-        "needs it installed in the same version."
-    )
-
-
-def _assigned(tree: ast.Module) -> Iterator[str]:
-    """Names that are assigned, and those that `__all__` promises."""
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Assign):
-            continue
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                yield target.id
-                if target.id == "__all__" and isinstance(node.value, ast.List | ast.Tuple):
-                    yield from (
-                        one.value
-                        for one in node.value.elts
-                        if isinstance(one, ast.Constant) and isinstance(one.value, str)
-                    )
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
+def imports_of(tree: ast.Module) -> Iterator[str]:
     """`flwr.server` for all of: import flwr.server.x, from flwr.server import y, flwr.server.z."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
