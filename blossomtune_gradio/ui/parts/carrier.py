@@ -82,7 +82,8 @@ class Carrier:
 @cache
 def carrier() -> Carrier:
     """The files of this installation."""
-    scripts = sorted(FOLDER.glob("*/*.js"))
+    folders = {FOLDER / "kit", *(frame.parent for frame in FOLDER.glob("*/view.html"))}
+    scripts = sorted(script for folder in folders for script in folder.glob("*.js"))
     files = {
         f"{script.parent.name}/{script.name}": script.read_bytes()
         for script in scripts

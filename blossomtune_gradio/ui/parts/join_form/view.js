@@ -1,16 +1,19 @@
 // The visitor's moves: ask, confirm, a new code, withdraw. What was typed stays until it was taken.
-import { blossom } from "../kit/common.js";
+import { bind } from "../kit/bound.js";
+import { put, show } from "../kit/dom.js";
+import { changed, onStanding, tell } from "../kit/talk.js";
+import { moment } from "../kit/words.js";
+
+const NO_ANSWER = "The server did not answer. What you typed is still here; try again in a moment.";
+const DONE = { resend: "There is a new code. The code before does not work any more." };
 
 export const mount = ({ element, server }) => {
-  const { find, put, show, ask, onStanding, changed, moment, say } = blossom(element, server);
+  const { find, ask, say } = bind(element, server);
   const [askForm, prove] = [find("ask"), find("prove")];
   let state = null;
   let clockSkew = 0; // milliseconds the server's clock is ahead of ours
   let again = false; // the form is open although the server calls the request ended
   let filled = false;
-
-  const NO_ANSWER = "The server did not answer. What you typed is still here; try again in a moment.";
-  const DONE = { resend: "There is a new code. The code before does not work any more." };
 
   const blame = (form, name, sentence) => {
     const lines = [...form.querySelectorAll("[data-wrong]")];
@@ -46,7 +49,7 @@ export const mount = ({ element, server }) => {
     if (answer?.stage) {
       if (form) blame(form, "", "");
       again = false;
-      document.dispatchEvent(new CustomEvent("blossom:moved", { detail: answer }));
+      tell("moved", answer);
       if (DONE[name]) say("good", DONE[name]);
       return true;
     }
@@ -62,7 +65,8 @@ export const mount = ({ element, server }) => {
     if (filled) return;
     filled = true;
     for (const [name, value] of Object.entries(state.suggest)) {
-      if (askForm.elements[name] && !askForm.elements[name].value) askForm.elements[name].value = value;
+      const field = askForm.elements.namedItem(name);
+      if (field && !field.value) field.value = value;
     }
   };
   const submit = (form, name, after) =>

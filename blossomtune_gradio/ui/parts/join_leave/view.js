@@ -1,12 +1,16 @@
 // Leaving by oneself, before or after the approval; asked twice.
-import { blossom } from "../kit/common.js";
+import { bind } from "../kit/bound.js";
+import { put, show } from "../kit/dom.js";
+import { onStanding, tell } from "../kit/talk.js";
+import { SILENT } from "../kit/words.js";
+
+const WORDS = {
+  wait: ["Changed your mind?", "Withdraw my request", "Your request disappears from the admins’ list. You can ask again later, with a new code."],
+  member: ["Your site can leave at any time.", "Leave the federation", "Your site is cut off at once and its key is never taken again. To come back you ask anew."],
+};
 
 export const mount = ({ element, server }) => {
-  const { find, put, show, ask, onStanding, SILENT } = blossom(element, server);
-  const WORDS = {
-    wait: ["Changed your mind?", "Withdraw my request", "Your request disappears from the admins’ list. You can ask again later, with a new code."],
-    member: ["Your site can leave at any time.", "Leave the federation", "Your site is cut off at once and its key is never taken again. To come back you ask anew."],
-  };
+  const { find, ask } = bind(element, server);
   const sure = (visible, focus = true) => {
     show(find("sure"), visible);
     show(find("withdraw"), !visible);
@@ -24,7 +28,7 @@ export const mount = ({ element, server }) => {
     wrong(answer?.stage ? "" : (answer?.error ?? SILENT));
     if (!answer?.stage) return;
     sure(false, false);
-    document.dispatchEvent(new CustomEvent("blossom:moved", { detail: answer }));
+    tell("moved", answer);
   });
   onStanding(({ stage, member }) => {
     show(find("leave"), stage.name === "wait" || Boolean(member));

@@ -1,55 +1,40 @@
 // What belongs to an approved site: kit, commands, the newest preflight, its runs.
-import { blossom } from "../kit/common.js";
+import { bind } from "../kit/bound.js";
+import { cells, copy, copyText, each, light, put, show } from "../kit/dom.js";
+import { changed, onStanding } from "../kit/talk.js";
+import { ago, moment } from "../kit/words.js";
+
+const LISTS = { commands: "commands", needs: "needs", systemd: "systemd", docker: "docker", own_key: "own-key", plain: "plain" };
+
+const fillCommand = (row, command) => {
+  const { what, text, copy: button } = cells(row);
+  put(what, command.what);
+  put(text, command.text);
+  button.setAttribute("aria-label", `Copy: ${command.what}`);
+};
+const fillCheck = (row, check) => {
+  const { lamp, name, sentence } = cells(row);
+  light(lamp, check.tone, check.state);
+  put(name, check.name);
+  put(sentence, check.sentence);
+};
+const fillRun = (row, run) => {
+  const { name, about, lamp } = cells(row);
+  put(name, run.name);
+  put(about, [run.app, run.rounds ? `round ${run.round} of ${run.rounds}` : "", run.cause].filter(Boolean).join("  ·  "));
+  light(lamp, run.tone, run.status);
+};
 
 export const mount = ({ element, server }) => {
-  const {
-    find, make, put, show, light, ask, onStanding, changed, ago, moment, each, copyText,
-  } = blossom(element, server);
-  const makeCommand = () => {
-    const node = make("li");
-    const line = make("div", "bt-command");
-    const copy = make("button", "bt-button bt-small", "Copy");
-    copy.type = "button";
-    copy.addEventListener("click", () => copyText(copy, line.firstChild));
-    line.append(make("pre"), copy);
-    node.append(make("p"), line);
-    return node;
-  };
-  const fillCommand = (node, { what, text }) => {
-    put(node.firstChild, what);
-    put(node.lastChild.firstChild, text);
-    node.lastChild.lastChild.setAttribute("aria-label", `Copy: ${what}`);
-  };
-
-  const makeCheck = () => {
-    const node = make("li");
-    const words = make("div");
-    words.append(make("strong"), make("p"));
-    node.append(make("span", "bt-lamp"), words);
-    return node;
-  };
-  const fillCheck = (node, { name, state, tone, sentence }) => {
-    light(node.firstChild, tone, state);
-    put(node.lastChild.firstChild, name);
-    put(node.lastChild.lastChild, sentence);
-  };
-
-  const makeRun = () => {
-    const node = make("li");
-    const words = make("div");
-    words.append(make("strong"), make("span", "bt-quiet bt-under"));
-    node.append(words, make("span", "bt-lamp"));
-    return node;
-  };
-  const fillRun = (node, run) => {
-    const [words, lamp] = node.children;
-    put(words.firstChild, run.name);
-    put(words.lastChild, [run.app, run.rounds ? `round ${run.round} of ${run.rounds}` : "", run.cause].filter(Boolean).join("  ·  "));
-    light(lamp, run.tone, run.status);
+  const { find, ask } = bind(element, server);
+  const createCommand = () => {
+    const row = copy(find("command"));
+    const { copy: button, text } = cells(row);
+    button.addEventListener("click", () => copyText(button, text));
+    return row;
   };
 
   // Asked once for each approval: they do not change while the page is open.
-  const LISTS = { commands: "commands", needs: "needs", systemd: "systemd", docker: "docker", own_key: "own-key", plain: "plain" };
   let known = ""; // for which approval
   const fetchWays = async (approval) => {
     if (known === approval) return;
@@ -59,7 +44,7 @@ export const mount = ({ element, server }) => {
       known = "";
       return;
     }
-    for (const [name, list] of Object.entries(LISTS)) each(find(list), answer[name], ({ what }) => what, makeCommand, fillCommand);
+    for (const [name, list] of Object.entries(LISTS)) each(find(list), answer[name], ({ what }) => what, createCommand, fillCommand);
     show(find("needs-fold"), answer.needs.length > 0);
   };
   find("key-form").addEventListener("submit", async (event) => {
@@ -92,9 +77,9 @@ export const mount = ({ element, server }) => {
     show(find("report"), Boolean(report));
     if (report) {
       put(find("report-when"), `join.py looked ${moment(report.at)} (${ago(report.at, now)}).`);
-      each(find("checks"), report.checks, ({ name }) => name, makeCheck, fillCheck);
+      each(find("checks"), report.checks, ({ name }) => name, find("check"), fillCheck);
     }
     show(find("runs"), runs.length > 0);
-    each(find("run-list"), runs, ({ id }) => id, makeRun, fillRun);
+    each(find("run-list"), runs, ({ id }) => id, find("run"), fillRun);
   });
 };

@@ -1,19 +1,41 @@
 // What is bound to one part: its own element and its own server functions.
+// @ts-check
 import { actionButton, make, put, show } from "./dom.js";
 import { hear } from "./talk.js";
 import { SILENT } from "./words.js";
 
 const PATIENCE = 20000; // milliseconds for an answer
 
-export const bind = (element, server) => {
-  /** The one element of the part with this name (`data-part`). */
-  const find = (name) => element.querySelector(`[data-part="${name}"]`);
+/** @import { Readers } from "../types/part.d.ts" */
 
-  /** The server's answer, or undefined when there was none in time. */
+/**
+ * @template {Readers} R
+ * @param {HTMLElement} element
+ * @param {R} server
+ */
+export const bind = (element, server) => {
+  /**
+   * The one element of the part with this name (`data-part`), which is there; `kind` says of what
+   * class it is.
+   * @template {HTMLElement} [Kind=HTMLElement]
+   * @param {string} name
+   * @param {new () => Kind} [_kind]
+   * @returns {Kind}
+   */
+  const find = (name, _kind) => /** @type {Kind} */ (element.querySelector(`[data-part="${name}"]`));
+
   let answered = true;
+  /**
+   * The server's answer, or undefined when there was none in time.
+   * @template {keyof R & string} Name
+   * @param {Name} name
+   * @param {object} [asked]
+   * @returns {Promise<Awaited<ReturnType<R[Name]>> | undefined>}
+   */
   const ask = async (name, asked = {}) => {
-    const late = new Promise((done) => setTimeout(done, PATIENCE));
-    const answer = await Promise.race([server[name](asked), late]);
+    /** @type {Promise<undefined>} */
+    const late = new Promise((done) => void setTimeout(() => done(undefined), PATIENCE));
+    const answer = /** @type {Awaited<ReturnType<R[Name]>> | undefined} */ (await Promise.race([server[name](asked), late]));
     answered = answer !== undefined;
     return answer;
   };
@@ -26,10 +48,13 @@ export const bind = (element, server) => {
 
   /**
    * Do `work` every `pause` milliseconds, but not in a hidden tab and never twice at once; a server
-   * that is away is asked more seldom. The answer does it at once.
+   * that is away is asked more seldom. What is returned does it at once.
+   * @param {() => unknown} work
+   * @param {number} pause
    */
   const poll = (work, pause) => {
-    let timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
     let busy = false;
     const turn = async () => {
       if (busy || !element.isConnected) return;
@@ -48,17 +73,19 @@ export const bind = (element, server) => {
     return turn;
   };
 
-  /** What came of a click, in the part's own callout; no text hides it. */
+  /** What came of a click, in the part's own callout; no text hides it. @param {string} tone @param {string} text */
   const say = (tone, text) => {
     find("said").dataset.tone = tone;
     put(find("said"), text);
     show(find("said"), Boolean(text));
   };
+  /** @param {{ text?: string, error?: string } | undefined} answer */
   const sayAnswer = (answer) => say(answer?.text ? "good" : "bad", answer?.error ?? answer?.text ?? SILENT);
 
   /**
    * What cannot be taken back is asked first, in the place of the button that was pressed. Hidden by
    * an attribute of its own, as the part that draws the button decides on `hidden`.
+   * @param {HTMLElement} button @param {string} question @param {string} yes @param {() => unknown} act
    */
   const askFirst = (button, question, yes, act) => {
     if (asking.get(button)?.isConnected) return;
@@ -80,6 +107,7 @@ export const bind = (element, server) => {
     asking.set(button, box);
     no.focus();
   };
+  /** @type {Map<HTMLElement, HTMLElement>} */
   const asking = new Map();
   const takeBack = () => {
     for (const [button, box] of asking) {

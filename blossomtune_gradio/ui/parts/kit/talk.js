@@ -12,36 +12,45 @@
 // person       open this participant
 // apps         which apps there are, and which of them were mended
 // deploy       fill the form with this app or run
+// @ts-check
 
+/** @param {string} what @param {unknown} [detail] */
 export const tell = (what, detail) => document.dispatchEvent(new CustomEvent(`blossom:${what}`, { detail }));
-export const hear = (what, listener) => document.addEventListener(`blossom:${what}`, (event) => listener(event.detail));
+/** @param {string} what @param {(detail: any) => unknown} listener */
+export const hear = (what, listener) =>
+  document.addEventListener(`blossom:${what}`, (event) => listener(/** @type {CustomEvent} */ (event).detail));
 
 export const changed = () => tell("changed");
+/** @param {string} text */
 export const title = (text) => tell("title", text);
 
+/** @param {(state: any) => unknown} listener */
 export const onPulse = (listener) => {
   hear("pulse", listener);
   tell("listening");
 };
+/** @param {(standing: any) => unknown} listener */
 export const onStanding = (listener) => {
   hear("standing", listener);
   tell("ask-standing");
 };
 
-/** A whole number in the address, or 0: `?run=ID`, with `&line=OFFSET` of a log line. */
+/** A whole number in the address, or 0: `?run=ID`, with `&line=OFFSET` of a log line. @param {string} name */
 export const inAddress = (name) => Number(new URLSearchParams(location.search).get(name)) || 0;
 
+/** @param {string} query */
 export const goTo = (query) => {
   history.pushState(null, "", location.pathname + (query ? `?${query}` : "")); // there is a <base>
   tell("address");
 };
+/** @param {() => unknown} listener */
 export const onAddress = (listener) => {
   hear("address", listener);
   window.addEventListener("popstate", listener);
   listener();
 };
 
-/** A link to the Runs page; on that page nothing is loaded anew. */
+/** A link to the Runs page; on that page nothing is loaded anew. @param {string} text @param {string} query */
 export const linkTo = (text, query, className = "bt-link") => {
   const link = Object.assign(document.createElement("a"), { className, textContent: text, href: `runs?${query}` });
   link.addEventListener("click", (event) => {

@@ -1,11 +1,11 @@
 // Polls with one byte cursor per source; log text is hostile and only ever becomes text nodes.
 import { bind } from "../kit/bound.js";
-import { cells, copy, each, make, put, show } from "../kit/dom.js";
-import { inAddress, linkTo, onAddress } from "../kit/talk.js";
-import { SILENT, clock } from "../kit/words.js";
+import { each, make, put, show } from "../kit/dom.js";
+import { inAddress, onAddress } from "../kit/talk.js";
+import { SILENT } from "../kit/words.js";
+import { createLine, filterLine } from "./line.js";
 
 const MOST_LINES = 2000;
-const LEVELS = { warnings: ["WARNING", "ERROR", "CRITICAL"], errors: ["ERROR", "CRITICAL"] };
 const AT_END = 24; // pixels from the end that still count as the end
 const GROWS_FOR = 6000; // milliseconds that what stands above the log may still grow
 const USED_BY_HAND = ["wheel", "touchmove", "keydown", "pointerdown"];
@@ -24,35 +24,9 @@ export const mount = ({ element, server }) => {
   const ofRun = find("of").textContent === "run"; // on the Runs page: of the run in the address
   let era = 0; // an answer to a question from before a reset is thrown away
 
-  const mark = (node, text) => {
-    const at = wanted ? text.toLowerCase().indexOf(wanted) : -1;
-    if (at < 0) return put(node, text);
-    const hit = make("mark", "", text.slice(at, at + wanted.length));
-    node.replaceChildren(text.slice(0, at), hit, text.slice(at + wanted.length));
-  };
-  const filter = (row) => {
-    const { from, text } = cells(row);
-    const said = `${from.textContent} ${text.textContent}`.toLowerCase();
-    const blank = !text.textContent.trim(); // Flower writes many
-    const quiet = LEVELS[level] && !LEVELS[level].includes(row.dataset.level);
-    row.hidden = blank || quiet || (Boolean(wanted) && !said.includes(wanted));
-    mark(text, text.textContent);
-  };
+  const filter = (row) => filterLine(row, wanted, level);
   const lineOf = (line) => {
-    const row = copy(find("line"));
-    const { time, from, text } = cells(row);
-    row.dataset.level = line.level;
-    row.dataset.line = `${line.source}:${line.offset}`;
-    time.title = line.time;
-    const run = /^run-(\d+)$/.exec(line.source)?.[1];
-    if (run) {
-      const link = linkTo(clock(line.time), `run=${run}&line=${line.offset}`, "bt-line-link");
-      link.title = `${line.time}: link to this line`;
-      time.append(link);
-    } else put(time, clock(line.time));
-    put(from, line.source);
-    from.title = line.source;
-    put(text, line.text);
+    const row = createLine(find("line"), line);
     if (linked && ofRun && line.source === source && line.offset === linked) row.classList.add("bt-linked");
     filter(row);
     return row;
@@ -189,7 +163,7 @@ export const mount = ({ element, server }) => {
     setTimeout(keepInView, 300);
   };
   if (ofRun)
-    for (const name of USED_BY_HAND) addEventListener(name, () => { keepUntil = 0; }, { passive: true });
+    for (const name of USED_BY_HAND) window.addEventListener(name, () => { keepUntil = 0; }, { passive: true });
   if (ofRun)
     onAddress(() => {
       const run = inAddress("run");

@@ -1,10 +1,14 @@
 // The twin of the charts, for those who cannot see them or want the figures. It also knows when
 // there is more to draw, and asks for charts and numbers together.
-import { blossom } from "../kit/common.js";
+import { bind } from "../kit/bound.js";
+import { each, make, put, show } from "../kit/dom.js";
+import { hear, onPulse } from "../kit/talk.js";
+import { seconds } from "../kit/words.js";
+
+const PATIENCE = 10; // seconds for an answer, then it is asked again
 
 export const mount = ({ element, server, props, trigger, watch }) => {
-  const { find, make, put, show, onPulse, seconds, each } = blossom(element, server);
-  const PATIENCE = 10; // seconds for an answer, then it is asked again
+  const { find } = bind(element, server);
   let asked = null;
 
   const draw = () => {
@@ -37,6 +41,6 @@ export const mount = ({ element, server, props, trigger, watch }) => {
     asked = new Date();
     trigger("grown", { id: there[0] });
   };
-  if (find("of").textContent === "chosen") document.addEventListener("blossom:run", (event) => look(event.detail));
+  if (find("of").textContent === "chosen") hear("run", look);
   else onPulse(({ run }) => look(run));
 };

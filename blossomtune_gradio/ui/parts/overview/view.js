@@ -1,32 +1,32 @@
-import { blossom } from "../kit/common.js";
+// How the run and the sites stand, from the pulse of the header.
+import { bind } from "../kit/bound.js";
+import { cells, each, light, make, put, show } from "../kit/dom.js";
+import { onPulse } from "../kit/talk.js";
+import { ago, clock, seconds, span } from "../kit/words.js";
+
+const ENDED = ["completed", "failed", "stopped", "lost"];
+const MOST_SEGMENTS = 40;
+const HINTS = [
+  "This is the public view: numbers, no names. Sign in to bring a site of your own.",
+  "Of the sites you see your own; names of others are for researchers and admins.",
+];
+
+const fillSite = (now) => (row, site) => {
+  const { name, partition, lamp, seen } = cells(row);
+  put(name, site.name);
+  put(partition, `partition ${site.partition}`);
+  light(lamp, site.tone, site.presence);
+  put(seen, site.last_seen ? `seen ${ago(site.last_seen, now)}` : "");
+};
+
+const roundWords = (run, over) => {
+  if (!run.rounds) return run.round ? `Round ${run.round}` : "";
+  if (!run.round) return over ? `No round of ${run.rounds}` : `0 of ${run.rounds} rounds`;
+  return `Round ${run.round} of ${run.rounds}`;
+};
 
 export const mount = ({ element, server }) => {
-  const { find, make, put, show, light, onPulse, seconds, span, ago, clock, each } = blossom(element, server);
-  const ENDED = ["completed", "failed", "stopped", "lost"];
-  const MOST_SEGMENTS = 40;
-
-  const makeSite = () => {
-    const node = make("li");
-    const name = make("div", "bt-site-name");
-    name.append(make("strong"), make("span", "bt-quiet"));
-    const presence = make("div", "bt-site-presence");
-    presence.append(make("span", "bt-lamp"), make("span", "bt-quiet"));
-    node.append(name, presence);
-    return node;
-  };
-  const fillSite = (now) => (node, site) => {
-    const [name, partition, lamp, seen] = node.querySelectorAll("strong, span");
-    put(name, site.name);
-    put(partition, `partition ${site.partition}`);
-    light(lamp, site.tone, site.presence);
-    put(seen, site.last_seen ? `seen ${ago(site.last_seen, now)}` : "");
-  };
-
-  const roundWords = (run, over) => {
-    if (!run.rounds) return run.round ? `Round ${run.round}` : "";
-    if (!run.round) return over ? `No round of ${run.rounds}` : `0 of ${run.rounds} rounds`;
-    return `Round ${run.round} of ${run.rounds}`;
-  };
+  const { find } = bind(element, server);
 
   // One segment per round; many rounds become one bar.
   const drawBar = (run, over) => {
@@ -63,11 +63,6 @@ export const mount = ({ element, server }) => {
     drawBar(run, over);
   };
 
-  const HINTS = [
-    "This is the public view: numbers, no names. Sign in to bring a site of your own.",
-    "Of the sites you see your own; names of others are for researchers and admins.",
-  ];
-
   onPulse(({ run, sites, approved, online, running, now, queued, who }) => {
     show(find("run"), Boolean(run));
     show(find("empty"), !run);
@@ -80,7 +75,7 @@ export const mount = ({ element, server }) => {
     put(find("empty-next"), guest ? "Rounds appear here as soon as a run starts." : running ? up : down);
     put(find("hint"), HINTS[who.role] ?? "");
     show(find("hint"), guest && (approved > 0 || who.role === 0));
-    each(find("sites"), sites, (site) => site.name, makeSite, fillSite(now));
+    each(find("sites"), sites, (site) => site.name, find("site"), fillSite(now));
     show(find("no-sites"), approved === 0);
     put(find("online"), approved ? `${online} of ${approved} online` : "");
   });

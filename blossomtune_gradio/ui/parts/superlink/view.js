@@ -1,7 +1,13 @@
-import { blossom } from "../kit/common.js";
+// Starts and stops the SuperLink; a stop that costs something is asked first.
+import { bind } from "../kit/bound.js";
+import { light, put } from "../kit/dom.js";
+import { changed, onPulse } from "../kit/talk.js";
+import { clock } from "../kit/words.js";
+
+const DOWN = ["stopped", "exited", "failed"];
 
 export const mount = ({ element, server, props, trigger, watch }) => {
-  const { find, put, light, ask, askFirst, onPulse, changed, clock, say } = blossom(element, server);
+  const { find, ask, askFirst, say } = bind(element, server);
   const [start, stop] = [find("start"), find("stop")];
   let working = false;
   let up = null; // null: not known yet
@@ -39,7 +45,7 @@ export const mount = ({ element, server, props, trigger, watch }) => {
     const words = superlink.tone === "good" && executor.tone !== "good" ? `${superlink.state}, executor ${executor.state}` : superlink.state;
     light(find("state"), superlink.tone === "good" ? executor.tone : superlink.tone, words);
     find("state").title = superlink.since ? `since ${clock(superlink.since)}` : "";
-    up = !["stopped", "exited", "failed"].includes(superlink.state);
+    up = !DOWN.includes(superlink.state);
     draw();
   });
 };
