@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.ui.apps import app_row
+from blossomtune_gradio.views.app import AppRow
 from blossomtune_gradio.web.server import WebServer
 from tests.browser import watched_page
 from tests.hostile_apps import HOSTILE, write_good_app
@@ -79,12 +79,12 @@ def test_apps_are_shown_with_what_to_fix_and_a_new_one_appears(browser, server):
 def test_what_is_sent_of_an_app_is_short_and_can_be_shown(server):
     _, app = server
     for one in app.apps.apps():
-        row = app_row(one)
+        row = AppRow.of(one).to_json()
         assert len(str(row)) < 60_000
         for field in row["fields"]:
             assert field["key"].isprintable()
             assert field["default"].isprintable()
-    wide = app_row(app.apps.get("wide_toml"))
+    wide = AppRow.of(app.apps.get("wide_toml")).to_json()
     assert (len(wide["fields"]), wide["more_fields"]) == (100, 11_900)
-    odd = app_row(app.apps.get("odd_keys"))["fields"]
+    odd = AppRow.of(app.apps.get("odd_keys")).to_json()["fields"]
     assert not re.search("[\u202e\x1b]", str(odd))

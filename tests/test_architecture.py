@@ -19,6 +19,7 @@ FLOORS = (
     },
     {"store", "flower", "processes", "logs", "mail"},
     {"services"},
+    {"views"},
     {"application"},
     {"ui"},
     {"web"},

@@ -11,6 +11,7 @@ from blossomtune_gradio.services.runs.judging.end import Cause
 from blossomtune_gradio.services.runs.limits import GO_ON, RunLimits
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import RunStatus
+from blossomtune_gradio.views.wait import WaitView
 from tests.live import LiveFederation
 from tests.people import ADMIN, approved, person
 from tests.support import wait_for
@@ -154,9 +155,9 @@ def test_a_missing_site_whose_clock_is_wrong_is_named_with_that(federation):
     wait_for(lambda: card() and card().code == "sites", 5)
     assert f"Missing: {east.site} (never seen)." in card().sentence  # it is kept, and read by all
     row = {"name": east.site, "what": "kit not used yet", "seen": None}
-    assert card().sites == ({**row, "failed": "clock"},)
+    assert WaitView.of(card()).to_json()["sites"] == [{**row, "failed": "clock"}]
     others = app.runs.wait(app.runs.get(held.id, ADMIN), person("ada"))
-    assert others.sites == ({**row, "failed": ""},)
+    assert WaitView.of(others).to_json()["sites"] == [{**row, "failed": ""}]
     app.runs.stop(held.id, ADMIN)
     app.participants.revoke(east.id, ADMIN)
 

@@ -25,8 +25,10 @@ from blossomtune_gradio.services.runtimes.runtime import (
     RunProgram,
     Runtime,
 )
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunStatus, now
+from blossomtune_gradio.views.federation import SnapshotView
 from blossomtune_gradio.web.server import WebServer
 from tests.browser import watched_page
 from tests.live import PATH, live_settings
@@ -44,7 +46,12 @@ INFO :      aggregate_fit: received 1 results and 0 failures
 @@BLOSSOM {"round": 2, "loss": 0.25}
 """
 DESK = Site(
-    participant_id=0, name="Desk", partition_id=0, node_id="5", presence="online", last_seen=None
+    participant_id=0,
+    name="Desk",
+    partition_id=0,
+    node_id="5",
+    presence=Presence.ONLINE,
+    last_seen=None,
 )
 
 
@@ -172,9 +179,9 @@ def test_a_run_goes_from_the_queue_to_its_page(app, toy, browser):
     assert "in the head" in app.runs.why(second, ADMIN), "one slot, so it waits"
     wait = app.runs.wait(run, ADMIN)
     assert wait.code == waiting.ANSWERS
-    assert [site["name"] for site in wait.sites] == ["Desk"]
-    lamps = app.overview.snapshot(ADMIN)["lamps"]
-    assert {"name": "Engine", "state": "running"}.items() <= lamps[-1].items()
+    assert [site.name for site in wait.sites] == ["Desk"]
+    lamp = SnapshotView.of(app.overview.snapshot(ADMIN)).lamps[-1]
+    assert (lamp.name, lamp.state, lamp.tone) == ("Engine", "running", "good")
     toy.over.set()
     run = ended(app, first)
     assert (run.status, run.cause, run.runtime) == (RunStatus.COMPLETED, "", "toy")

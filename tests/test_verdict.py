@@ -7,11 +7,11 @@ import pytest
 from blossomtune_gradio.flower.lines.diagnosis import Who
 from blossomtune_gradio.flower.lines.round_log import Replies
 from blossomtune_gradio.flower.link.given import ErrorReply
-from blossomtune_gradio.services.overview import run_tone
 from blossomtune_gradio.services.runs.judging.end import StopWish
 from blossomtune_gradio.services.runs.judging.tally import Tally
 from blossomtune_gradio.services.runs.judging.verdict import judged, unknown_run
 from blossomtune_gradio.store.models import Run, RunSite, RunStatus
+from blossomtune_gradio.views.run import run_tone
 
 COMPLETED = replace(unknown_run(1), sub_status="completed")
 FAILED = replace(

@@ -9,6 +9,7 @@ from blossomtune_gradio.services.runs import timeline
 from blossomtune_gradio.services.runs.asking import stake
 from blossomtune_gradio.services.runs.watching import waiting
 from blossomtune_gradio.store.models import Run, RunEvent, RunSite, RunStatus, now
+from blossomtune_gradio.views.wait import WaitView
 
 
 def a_run(**more: object) -> Run:
@@ -53,7 +54,9 @@ def test_a_site_at_work_is_no_alarm_until_it_takes_much_longer(
     wait = waiting.for_answers(a_run(round_seconds=round_seconds), rows, longest_round)
     assert wait.late is late
     assert "1 of 2 sites have answered" in wait.short
-    assert [site["what"] for site in wait.sites] == ["has not answered" if late else "at work"]
+    assert [site.what for site in WaitView.of(wait).sites] == [
+        "has not answered" if late else "at work"
+    ]
 
 
 def test_nobody_is_waited_for_when_all_have_answered():

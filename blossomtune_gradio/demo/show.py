@@ -21,6 +21,7 @@ from blossomtune_gradio.flower.link import commands
 from blossomtune_gradio.identity import LOCAL_ADMIN
 from blossomtune_gradio.processes import end_leftovers
 from blossomtune_gradio.services.runs.metrics import REPLIES, SERVER_ACCURACY, SERVER_LOSS
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.models import Run
 from blossomtune_gradio.web.server import WebServer, port_is_free
@@ -129,7 +130,7 @@ class Show:
             self._view.say(trouble)
 
     def _online(self, app: Application) -> int:
-        return sum(site.presence == "online" for site in app.sites.sites(LOCAL_ADMIN))
+        return sum(site.presence is Presence.ONLINE for site in app.sites.sites(LOCAL_ADMIN))
 
     def _config(self) -> dict[str, object]:
         return {

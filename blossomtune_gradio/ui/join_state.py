@@ -15,10 +15,10 @@ from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
 from blossomtune_gradio.ui.join_words import STEPS, stage_of
-from blossomtune_gradio.ui.rows import iso
-from blossomtune_gradio.ui.run_rows import run_row, without_names
-
-_REPORT_TONES = {"PASS": "good", "WARN": "busy", "FAIL": "bad"}
+from blossomtune_gradio.views.base import iso
+from blossomtune_gradio.views.participant import OwnRequest
+from blossomtune_gradio.views.report import ReportView
+from blossomtune_gradio.views.run import nameless_row
 
 
 def standing(app: Application, user: User) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def standing(app: Application, user: User) -> dict[str, Any]:
         "steps": STEPS,
         "stage": vars(stage_of(signed_in, mine, site, delivers=app.outbox.delivers)),
         "sign_in": [] if signed_in else _sign_in(app),
-        "request": _request(mine) if mine else None,
+        "request": OwnRequest.of(mine).to_json() if mine else None,
         "suggest": _suggest(user, mine),
         "code": _code(app, user, mine) if mine and mine.status is Status.REQUESTED else None,
         "member": _member(app, mine, site, user) if mine and approved else None,
@@ -51,17 +51,6 @@ def _sign_in(app: Application) -> list[dict[str, str]]:
 
 def _site(app: Application, mine: Participant, user: User) -> Site | None:
     return next((s for s in app.sites.sites(user) if s.participant_id == mine.id), None)
-
-
-def _request(mine: Participant) -> dict[str, Any]:
-    return {
-        "site": mine.site,
-        "email": mine.email,
-        "organisation": mine.organisation,
-        "since": iso(mine.changed_at),
-        "reason": mine.reason,
-        "decided_by": mine.decided_name,
-    }
 
 
 def _suggest(user: User, mine: Participant | None) -> dict[str, str]:
@@ -101,16 +90,10 @@ def _member(app: Application, mine: Participant, site: Site | None, user: User) 
 
 def _report(app: Application, mine: Participant, user: User) -> dict[str, Any] | None:
     newest = app.site_reports.latest(mine.id, user)
-    if newest is None:
-        return None
-    checks = [
-        {**check, "tone": _REPORT_TONES.get(check["state"], "off")}
-        for check in newest.report["checks"]
-    ]
-    return {"at": iso(newest.at), "good": newest.good, "checks": checks}
+    return ReportView.of(newest).to_json() if newest else None
 
 
 def _runs(app: Application, user: User, mine: Participant) -> list[dict[str, Any]]:
     """The newest runs since the approval: those the site could be part of."""
     newest = app.runs.list(user, limit=5)
-    return [without_names(run_row(r)) for r in newest if r.created_at >= mine.changed_at]
+    return [nameless_row(r).to_json() for r in newest if r.created_at >= mine.changed_at]

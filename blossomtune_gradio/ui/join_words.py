@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
@@ -57,8 +58,8 @@ def stage_of(
 
 
 def _approved(mine: Participant, site: Site | None) -> Stage:
-    presence = site.presence if site else "no key"
-    if presence == "no key":
+    presence = site.presence if site else Presence.NO_KEY
+    if presence is Presence.NO_KEY:
         return Stage(
             "kit",
             4,
@@ -67,7 +68,7 @@ def _approved(mine: Participant, site: Site | None) -> Stage:
             f"{mine.decided_name or 'An admin'} approved {mine.site}.",
             "Your site shows up here as soon as it connects.",
         )
-    return _SITE_STAGES.get(presence, _SITE_STAGES["unknown"])
+    return _SITE_STAGES.get(presence, _SITE_STAGES[Presence.UNKNOWN])
 
 
 _SIGN_IN = Stage(
@@ -140,7 +141,7 @@ _BEFORE = {
     ),
 }
 _SITE_STAGES = {
-    "online": Stage(
+    Presence.ONLINE: Stage(
         "online",
         5,
         _NOBODY,
@@ -149,7 +150,7 @@ _SITE_STAGES = {
         tone="good",
         all_done=True,
     ),
-    "offline": Stage(
+    Presence.OFFLINE: Stage(
         "offline",
         5,
         _YOU,
@@ -158,7 +159,7 @@ _SITE_STAGES = {
         "Once join.py runs again, the site is back within a minute, with the same key.",
         tone="bad",
     ),
-    "registered": Stage(
+    Presence.REGISTERED: Stage(
         "connect",
         5,
         _SITE,
@@ -166,7 +167,7 @@ _SITE_STAGES = {
         "Its key is registered. The site itself has not been seen yet.",
         "It shows up here within seconds of its start.",
     ),
-    "unknown": Stage(
+    Presence.UNKNOWN: Stage(
         "paused",
         5,
         _ADMIN,

@@ -19,9 +19,10 @@ from blossomtune_gradio.ui.guard import Guard, assert_all_guarded
 from blossomtune_gradio.ui.join import build_join
 from blossomtune_gradio.ui.live import build_live
 from blossomtune_gradio.ui.parts import needs, part
-from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.runs import build_runs
 from blossomtune_gradio.ui.theme import theme
+from blossomtune_gradio.views.base import right_now
+from blossomtune_gradio.views.federation import SnapshotView
 
 _LOCAL = "Local mode: everybody on this machine is admin."
 _HERE = ' aria-current="page"'
@@ -111,7 +112,7 @@ def _snapshot(app: Application, guard: Guard, *, lists_sites: bool) -> Callable[
             "provider": labels.get(user.provider, ""),
             "can_sign_in": can_sign_in,
         }
-        state = app.overview.snapshot(user)
+        state = SnapshotView.of(app.overview.snapshot(user)).to_json()
         if not lists_sites:
             state = {name: value for name, value in state.items() if name != "sites"}
         entrance = app.entrances.sentence if user.role is Role.ADMIN else ""

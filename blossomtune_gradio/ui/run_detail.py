@@ -12,16 +12,16 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidFields, NotFound
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.runs.asking import stake
 from blossomtune_gradio.store.models import Run, RunSite, now
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.chart_card import CHOSEN, build_charts
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.log_reader import log_readers
 from blossomtune_gradio.ui.parts import part
-from blossomtune_gradio.ui.rows import right_now
 from blossomtune_gradio.ui.run_form import Readers
-from blossomtune_gradio.ui.run_rows import detail_row, event_row, site_row
+from blossomtune_gradio.views.base import right_now
+from blossomtune_gradio.views.run import run_detail
+from blossomtune_gradio.views.run_parts import EventRow, RunSiteRow
 
 _TAIL_COMES = timedelta(minutes=1)  # after the end of a run that its sites' output may still come
 
@@ -41,11 +41,9 @@ def _readers(app: Application, guard: Guard) -> Readers:
         run = app.runs.get(sent.number(asked, "id"), user)
         wait, sites = app.runs.wait(run, user), app.history.sites(run.id, user)
         return {
-            **detail_row(run, _defaults(app, run.app)),
-            "wait": wait.to_json() if wait else None,
-            "events": [event_row(event) for event in app.history.events(run.id, user)],
+            **run_detail(run, wait, sites, _defaults(app, run.app)).to_json(),
+            "events": [EventRow.of(one).to_json() for one in app.history.events(run.id, user)],
             "sites": _sites(app, run, sites, user),
-            "stake": stake.of_run(run, sites),
             "points": app.metrics.count(run.id),
             "files": _files(app, run, user),
             "watched": app.alerts.watches(run.id, user),
@@ -93,7 +91,10 @@ def _sites(
     failed = [site.participant_id for site in sites if site.failures and site.participant_id]
     until = (run.ended_at or now()) + _TAIL_COMES
     tails = app.site_reports.tails(failed, run.created_at, until, user)
-    return [site_row(site, tails.get(site.participant_id or 0, "")) for site in sites]
+    return [
+        RunSiteRow.of(site, tail=tails.get(site.participant_id or 0, "")).to_json()
+        for site in sites
+    ]
 
 
 def _files(app: Application, run: Run, user: User) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from typing import Any
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidFields, InvalidInput, NotFound
-from blossomtune_gradio.flower.apps.catalogue import ConfigField, FlowerApp
+from blossomtune_gradio.flower.apps.catalogue import FlowerApp
 from blossomtune_gradio.flower.apps.config import form_value
-from blossomtune_gradio.flower.apps.ranges import range_of
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.runs.asking.request import (
     RunRequest,
@@ -24,11 +23,12 @@ from blossomtune_gradio.services.runs.asking.request import (
     from_form,
     shown_command,
 )
-from blossomtune_gradio.services.runs.limits import RunLimits, site_keys
+from blossomtune_gradio.services.runs.limits import RunLimits
 from blossomtune_gradio.store.models import Run
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.parts import part
+from blossomtune_gradio.views.app import AppForm
 
 _LIMITS = {
     "min_sites": "The minimum number of sites",
@@ -61,7 +61,7 @@ def _asking(app: Application, guard: Guard) -> Readers:
         chosen = app.apps.get(wanted) if wanted else first
         return {
             "apps": [{"name": one.name, "runnable": one.runnable} for one in apps],
-            **_app_json(chosen),
+            **AppForm.of(chosen).to_json(),
             "lacks": app.site_lacks.of(chosen, user),
             "partitions": app.options.partitions(),
             "presets": _presets(app, chosen, user),
@@ -175,35 +175,6 @@ def _tags(asked: object) -> list[str]:
 
 def _refused(faults: Mapping[str, str]) -> dict[str, Any]:
     return {"faults": dict(faults), "text": "Nothing was started. Correct what is marked."}
-
-
-def _app_json(app: FlowerApp) -> dict[str, Any]:
-    tones = {"error": "bad", "warning": "busy", "note": "off"}
-    return {
-        "app": app.name,
-        "about": " · ".join(filter(None, (app.version, app.description))),
-        "site_keys": site_keys(app.config),
-        "findings": [{"tone": tones[f.level], "text": f.sentence} for f in app.findings],
-        "fields": [
-            {
-                "key": one.key,
-                "type": one.type,
-                "default": form_value(one.default),
-                "comment": one.comment,
-                **_limits_of(one),
-            }
-            for one in app.fields
-        ],
-    }
-
-
-def _limits_of(one: ConfigField) -> dict[str, Any]:
-    """`least` and `most` as texts, because a browser would round large numbers."""
-    limits = range_of(one)
-    if limits is None:
-        return {}
-    ends = {"least": limits.least, "most": limits.most}
-    return {"range": str(limits), **{k: repr(v) for k, v in ends.items() if v is not None}}
 
 
 def _presets(app: Application, chosen: FlowerApp, user: User) -> list[dict[str, Any]]:

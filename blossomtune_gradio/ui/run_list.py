@@ -10,8 +10,8 @@ from blossomtune_gradio.services.runs.asking.history import RunFilter
 from blossomtune_gradio.ui import asked as sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.parts import part
-from blossomtune_gradio.ui.rows import right_now
-from blossomtune_gradio.ui.run_rows import open_row, run_row
+from blossomtune_gradio.views.base import right_now
+from blossomtune_gradio.views.run import RunRow, open_run
 
 _PAGE = 25
 
@@ -24,7 +24,9 @@ def build_queue(app: Application, guard: Guard) -> None:
         runs = [*((run, 0) for run in app.runs.active(user))]
         runs += [(run, place) for place, run in enumerate(app.runs.queue(user), start=1)]
         rows = [
-            open_row(run, place, app.runs.wait(run, user), app.history.sites(run.id, user))
+            open_run(
+                run, place, app.runs.wait(run, user), app.history.sites(run.id, user)
+            ).to_json()
             for run, place in runs
         ]
         return {"rows": rows, "now": right_now(), "slots": app.settings.run_slots}
@@ -58,7 +60,7 @@ def build_history(app: Application, guard: Guard) -> None:
         offset = max(0, offset) if type(offset) is int else 0
         found, total = app.history.search(what, user, offset, _PAGE)
         return {
-            "rows": [run_row(run) for run in found],
+            "rows": [RunRow.of(run).to_json() for run in found],
             "total": total,
             "offset": offset,
             "page": _PAGE,

@@ -17,7 +17,8 @@ from blossomtune_gradio.errors import InvalidInput, NotFound
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.options import Options, PartitionUse
-from blossomtune_gradio.services.review.query import PRESENCES, Query, conditions, order
+from blossomtune_gradio.services.review.query import Query, conditions, order
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.service import Look, SiteService
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, SiteReport
@@ -33,7 +34,7 @@ class Person:
     """One row: the participant and how their site is seen."""
 
     row: Participant
-    presence: str  # see Look.presence; "" unless approved
+    presence: Presence | None  # None unless approved
     last_seen: datetime | None
     rounds: int
     received: int  # bytes from the site, over all its keys
@@ -158,7 +159,7 @@ class Directory:
         return [_person(row, keys[row.id], look) for row in rows]
 
     def _presences(self, session: Session, by: User) -> dict[str, int]:
-        look, found = self._sites.look(by), dict.fromkeys((*PRESENCES, "unknown"), 0)
+        look, found = self._sites.look(by), {word.value: 0 for word in Presence}
         query = (
             select(NodeKey.node_id)
             .select_from(Participant)
@@ -170,7 +171,7 @@ class Directory:
         )
         for node_id in session.scalars(query):
             word = look.presence(node_id is not None, node_id or "")
-            found[word] = found.get(word, 0) + 1
+            found[word.value] += 1
         return found
 
 
@@ -180,7 +181,7 @@ def _person(row: Participant, keys: list[NodeKey], look: Look) -> Person:
     node_id = live.node_id if live else ""
     return Person(
         row=row,
-        presence=look.presence(live is not None, node_id) if approved else "",
+        presence=look.presence(live is not None, node_id) if approved else None,
         last_seen=look.last_seen(node_id)
         or max((k.seen_at for k in keys if k.seen_at), default=None),
         rounds=sum(key.rounds for key in keys),

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, false, func, select
 
 from blossomtune_gradio.errors import InvalidInput
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.service import Look
 from blossomtune_gradio.store.models import NodeKey, Participant, folded
 from blossomtune_gradio.store.models import ParticipantStatus as Status
@@ -23,7 +24,7 @@ VIEWS: Mapping[str, tuple[Status, ...]] = {  # in the order they are shown
     REQUESTS: (Status.CONFIRMED, Status.REQUESTED, Status.DENIED, Status.WITHDRAWN),
     SITES: (Status.APPROVED, Status.REVOKED),
 }
-PRESENCES = ("online", "offline", "registered", "no key")
+PRESENCES = (Presence.ONLINE, Presence.OFFLINE, Presence.REGISTERED, Presence.NO_KEY)
 _MOST_WORDS, _LONGEST_SEARCH = 8, 200
 SORTS: Mapping[str, Any] = {
     "site": Participant.site,
@@ -90,13 +91,13 @@ def _is_seen_as(presence: str, look: Look) -> ColumnElement[bool]:
         raise InvalidInput("There is no such state of a connection. Reload the page.")
     approved = Participant.status_word == Status.APPROVED.value
     live = select(NodeKey.participant_id).where(NodeKey.retired_at.is_(None))
-    if presence == "no key":
+    if presence == Presence.NO_KEY:
         return approved & Participant.id.not_in(live)
     if look.at is None:
         return false()
     seen = live.where(NodeKey.node_id.in_(_nodes(look, presence)))
-    if presence == "registered":  # also a key that Flower does not list yet
-        others = [n for word in ("online", "offline") for n in _nodes(look, word)]
+    if presence == Presence.REGISTERED:  # also a key that Flower does not list yet
+        others = [n for word in (Presence.ONLINE, Presence.OFFLINE) for n in _nodes(look, word)]
         seen = live.where(NodeKey.node_id.not_in(others))
     return approved & Participant.id.in_(seen)
 

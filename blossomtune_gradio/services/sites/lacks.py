@@ -11,6 +11,7 @@ from typing import Any
 
 from blossomtune_gradio.flower.apps.facts import FlowerApp
 from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.reports import SiteReports
 from blossomtune_gradio.services.sites.service import SiteService
 
@@ -26,7 +27,7 @@ class SiteLacks:
     def of(self, app: FlowerApp, by: User) -> list[str]:
         """A sentence for each thing that sites lack, with their names; empty when all is there."""
         require(by, Role.RESEARCHER, "see what sites lack")
-        online = [site for site in self._sites.sites(by) if site.presence == "online"]
+        online = [site for site in self._sites.sites(by) if site.presence is Presence.ONLINE]
         told = self._reports.told([site.participant_id for site in online])
         reports = [(site.name, told.get(site.participant_id, {})) for site in online]
         return [

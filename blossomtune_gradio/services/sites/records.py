@@ -18,6 +18,7 @@ from blossomtune_gradio.flower.link.facts import Node
 from blossomtune_gradio.identity import SYSTEM
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.reconciler import Key
 from blossomtune_gradio.services.sites.traffic import Count, Traffic
 from blossomtune_gradio.store.database import Database
@@ -49,10 +50,10 @@ class SiteRecords:
             node = nodes.get(int(key.node_id)) if key.node_id else None
             if node is None or node.last_seen is None:
                 continue
-            if key.lost_at is not None and node.status == "online":
+            if key.lost_at is not None and node.status == Presence.ONLINE:
                 self._is_back(key)
             away = now() - max(node.last_seen, since)
-            if key.lost_at is None and node.status == "offline" and away > self._lost_after:
+            if key.lost_at is None and node.status == Presence.OFFLINE and away > self._lost_after:
                 self._is_lost(key, node.last_seen)
         if time.monotonic() - self._written_at >= _EVERY:
             self.write(nodes)

@@ -20,6 +20,7 @@ from blossomtune_gradio.flower.link.facts import Node
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.notices.outbox import Outbox
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.reconciler import Drift, Reconciler
 from blossomtune_gradio.services.sites.records import OnLost, SiteRecords
 from blossomtune_gradio.services.sites.reports import failed_checks
@@ -39,7 +40,7 @@ class Site:
     name: str
     partition_id: int
     node_id: str  # "" until its key is registered
-    presence: str  # see `presence`
+    presence: Presence
     last_seen: datetime | None
     user_id: str = ""  # whose it is
     failed: tuple[str, ...] = ()  # names of the checks that failed when `join.py` last started
@@ -60,14 +61,14 @@ class Look:
     nodes: Mapping[int, Node]
     at: datetime | None
 
-    def presence(self, has_key: bool, node_id: str) -> str:
-        """ "online", "offline", "registered" (never seen), "no key" or "unknown"."""
+    def presence(self, has_key: bool, node_id: str) -> Presence:
+        """How the site with this node is seen."""
         if not has_key:
-            return "no key"
+            return Presence.NO_KEY
         if self.at is None:
-            return "unknown"
+            return Presence.UNKNOWN
         node = self.nodes.get(int(node_id)) if node_id else None
-        return node.status if node else "registered"
+        return Presence(node.status) if node else Presence.REGISTERED
 
     def last_seen(self, node_id: str) -> datetime | None:
         """The last sign of life, as far as Flower tells."""
@@ -183,7 +184,7 @@ class SiteService:
         for an answer the new session knows nothing of. None: the SuperLink cannot be asked now.
         """
         node = self._look.nodes.get(int(node_id))
-        if self._look.at is None or (node is not None and node.status == "online"):
+        if self._look.at is None or (node is not None and node.status == Presence.ONLINE):
             try:  # it may have said goodbye just now
                 node = self._fresh(int(node_id))
             except FlowerError:
@@ -198,7 +199,7 @@ class SiteService:
 
     def missing(self) -> str:
         """The sites that are not online, as a sentence, or ""."""
-        absent = [site for site in self.sites(SYSTEM) if site.presence != "online"]
+        absent = [site for site in self.sites(SYSTEM) if site.presence is not Presence.ONLINE]
         names = ", ".join(f"{site.name} ({site.seen})" for site in absent)
         return f"Missing: {names}." if names else "No other site is approved."
 

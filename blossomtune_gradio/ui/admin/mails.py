@@ -12,7 +12,8 @@ from blossomtune_gradio.ui.events import sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
 from blossomtune_gradio.ui.parts import part
-from blossomtune_gradio.ui.rows import iso, mail_row, right_now
+from blossomtune_gradio.views.alert import MailRow
+from blossomtune_gradio.views.base import iso, right_now
 
 
 def build_mails(app: Application, guard: Guard) -> None:
@@ -22,7 +23,7 @@ def build_mails(app: Application, guard: Guard) -> None:
     def mails(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
         state = app.outbox.state(user)
         return {
-            "rows": [mail_row(mail) for mail in app.outbox.newest(user, limit=20)],
+            "rows": [MailRow.of(mail).to_json() for mail in app.outbox.newest(user, limit=20)],
             "sentence": app.mail_warning or state.sentence,
             "tone": "bad" if app.mail_warning else state.tone,
             "next_try": iso(state.next_try_at),

@@ -16,7 +16,7 @@ from blossomtune_gradio.ui.events import sent, sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import outcome, said
 from blossomtune_gradio.ui.parts import part
-from blossomtune_gradio.ui.people_rows import details_answer, page_answer
+from blossomtune_gradio.views.participant import people_page, person_details
 
 Told = dict[str, Any]
 _LONGEST_REASON = 500
@@ -37,7 +37,7 @@ def build_people(app: Application, guard: Guard) -> None:
 
     @guard.server_function(Role.ADMIN)
     def person(asked: object, user: User) -> dict[str, Any]:
-        return details_answer(app.directory.details(user, _number(asked, "id")))
+        return person_details(app.directory.details(user, _number(asked, "id")))
 
     table = part(
         "people_table", "participants-table", readers=(people,), triggers=("decide", "partitions")
@@ -81,7 +81,7 @@ def _page(app: Application, asked: object, user: User) -> dict[str, Any]:
     if not view and not page.total and page.counts["approved"]:  # the first look: nobody waits
         query = _query(asked, SITES)
         page = app.directory.page(user, query)
-    return page_answer(page, query.view, app.sites.drift(user))
+    return people_page(page, query.view, app.sites.drift(user))
 
 
 def _query(asked: object, view: str) -> Query:

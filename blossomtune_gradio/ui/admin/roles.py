@@ -9,14 +9,12 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.people.accounts import KnownAccount
 from blossomtune_gradio.ui.events import sent
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome
 from blossomtune_gradio.ui.parts import part
-from blossomtune_gradio.ui.rows import iso, right_now
-
-_TONES = {Role.ADMIN: "good", Role.RESEARCHER: "good"}
+from blossomtune_gradio.views.account import AccountRow
+from blossomtune_gradio.views.base import right_now
 
 
 def build_roles(app: Application, guard: Guard) -> None:
@@ -29,7 +27,11 @@ def build_roles(app: Application, guard: Guard) -> None:
     def accounts(asked: object, user: User) -> dict[str, Any]:
         text = asked.get("text") if isinstance(asked, dict) else ""
         known = app.accounts.accounts(user, str(text or "")[:200])
-        return {"rows": [_row(one, labels) for one in known], "now": right_now()}
+        rows = [
+            AccountRow.of(one, provider=labels.get(one.provider, one.provider)).to_json()
+            for one in known
+        ]
+        return {"rows": rows, "now": right_now()}
 
     rows = part("roles_table", "roles-table", readers=(accounts,), triggers=("change_role",))
 
@@ -52,19 +54,3 @@ def _change(app: Application, event: gr.EventData, user: User) -> str:
             count = app.accounts.end_sessions(account_id, user)
             return f"{count} session{'' if count == 1 else 's'} of {account_id} ended."
     raise InvalidInput("This is no change of a role. Reload the page.")
-
-
-def _row(known: KnownAccount, labels: dict[str, str]) -> dict[str, Any]:
-    can_be_granted = known.role < Role.RESEARCHER
-    return {
-        "id": known.id,
-        "username": known.username,
-        "name": known.name if known.name != known.username else "",
-        "email": known.email,
-        "provider": labels.get(known.provider, known.provider),
-        "role": known.role.name.lower(),
-        "tone": _TONES.get(known.role, "off"),
-        "because": ", ".join(known.because) or "signed in",
-        "last_seen": iso(known.last_seen),
-        "can": "grant" if can_be_granted else "take" if known.is_granted else "",
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import gradio as gr
@@ -10,15 +9,13 @@ import gradio as gr
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import BlossomError, InvalidInput
 from blossomtune_gradio.identity import Role, User
-from blossomtune_gradio.services.people.tokens import state_of
-from blossomtune_gradio.store.models import ApiToken, now
 from blossomtune_gradio.ui.events import sent, sent_id
 from blossomtune_gradio.ui.guard import Guard
 from blossomtune_gradio.ui.outcome import Said, outcome, said
 from blossomtune_gradio.ui.parts import part
-from blossomtune_gradio.ui.rows import iso, right_now
+from blossomtune_gradio.views.account import TokenRow
+from blossomtune_gradio.views.base import right_now
 
-_TONES = {"good": "good", "expired": "off", "revoked": "off", "ended": "off"}
 _MOST = 50  # newest tokens that are shown
 
 
@@ -27,8 +24,7 @@ def build_tokens(app: Application, guard: Guard) -> None:
 
     @guard.server_function(Role.ADMIN)
     def tokens(asked: object, user: User) -> dict[str, Any]:  # noqa: ARG001 - nothing is asked
-        moment = now()
-        rows = [_row(token, moment) for token in app.tokens.list(user)[:_MOST]]
+        rows = [TokenRow.of(token).to_json() for token in app.tokens.list(user)[:_MOST]]
         return {"rows": rows, "now": right_now()}
 
     @guard(Role.ADMIN)
@@ -55,23 +51,3 @@ def _days(event: gr.EventData) -> float:
     if type(days) not in (int, float):
         raise InvalidInput("Say for how many days the token is good.")
     return float(str(days))
-
-
-def _role(token: ApiToken) -> str:
-    """Its role, and what is left of it when its maker has less by now."""
-    return token.role if token.acts_as == token.role else f"{token.role}, acts as {token.acts_as}"
-
-
-def _row(token: ApiToken, moment: datetime) -> dict[str, Any]:
-    state = state_of(token, moment)
-    return {
-        "id": token.id,
-        "name": token.name,
-        "role": _role(token),
-        "state": state,
-        "tone": _TONES[state],
-        "by": token.created_name or token.created_by,
-        "expires": iso(token.expires_at),
-        "used": iso(token.last_used_at),
-        "can_revoke": state == "good",
-    }

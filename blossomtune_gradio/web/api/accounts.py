@@ -6,10 +6,9 @@ from fastapi import APIRouter, Depends
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.services.people.accounts import KnownAccount
+from blossomtune_gradio.views.account import AccountView
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import (
-    AccountView,
     Partitions,
     RoleChange,
     SignedOut,
@@ -25,13 +24,13 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.get("/accounts", summary="Everybody who signed in, with their role")
     def accounts(user: by, text: Word = "") -> list[AccountView]:
-        return [_view(known) for known in app.accounts.accounts(user, text)]
+        return [AccountView.of(known) for known in app.accounts.accounts(user, text)]
 
     @made.put("/accounts", summary="Make somebody a researcher, or take it back")
     def change(body: RoleChange, user: by) -> AccountView:
         if body.researcher:
-            return _view(app.accounts.grant_researcher(body.id, user))
-        return _view(app.accounts.take_researcher(body.id, user))
+            return AccountView.of(app.accounts.grant_researcher(body.id, user))
+        return AccountView.of(app.accounts.take_researcher(body.id, user))
 
     @made.post("/accounts/sign-out", summary="End all sessions of an account")
     def sign_out(body: SignOut, user: by) -> SignedOut:
@@ -48,13 +47,3 @@ def router(app: Application, caller: Caller) -> APIRouter:
         return Partitions(total=app.options.partitions())
 
     return made
-
-
-def _view(known: KnownAccount) -> AccountView:
-    return AccountView(
-        id=known.id,
-        name=known.name or known.username,
-        role=known.role.name.lower(),  # type: ignore[arg-type]
-        because=list(known.because),
-        last_seen=known.last_seen,
-    )

@@ -1,6 +1,6 @@
 """Presets of the launch form, alerts by mail, and webhooks."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
 from blossomtune_gradio.services.runs.limits import RunLimits
-from blossomtune_gradio.store.models import RunPreset, Webhook, WebhookDelivery
+from blossomtune_gradio.views.alert import MadeWebhook, PresetView, WebhookView, webhook_facts
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import Deleted, Id, Setting, Strict
 
@@ -28,15 +28,6 @@ class Preset(Strict):
     quorum_seconds: int = Field(0, ge=0, le=2_592_000)
     on_quorum: Literal["stop", "go on"] = "stop"
     round_seconds: int = Field(0, ge=0, le=2_592_000)
-
-
-class PresetView(BaseModel):
-    id: int
-    name: str
-    app: str
-    config: dict[str, Any]
-    limits: dict[str, Any]
-    owner: str
 
 
 class Alerts(Strict):
@@ -65,19 +56,6 @@ class NewWebhook(Strict):
     events: list[Kind] = Field(min_length=1, max_length=8)
 
 
-class WebhookView(BaseModel):
-    id: int
-    url: str
-    events: list[str]
-    owner: str
-    newest: str = Field(description="State of its newest delivery; may be empty")
-    trouble: str
-
-
-class MadeWebhook(WebhookView):
-    secret: str = Field(description="Signs what is sent; shown this once")
-
-
 class Queued(BaseModel):
     queued: bool
 
@@ -98,7 +76,7 @@ def _add_presets(made: APIRouter, app: Application, caller: Caller) -> None:
     def presets(
         user: by, app_name: Annotated[str, Query(alias="app", min_length=1, max_length=200)]
     ) -> list[PresetView]:
-        return [_preset(row) for row in app.presets.list(app_name, user)]
+        return [PresetView.of(row) for row in app.presets.list(app_name, user)]
 
     @made.put("/presets", summary="Save a filled-in launch form under a name")
     def save(body: Preset, user: by) -> PresetView:
@@ -108,7 +86,7 @@ def _add_presets(made: APIRouter, app: Application, caller: Caller) -> None:
             on_quorum=body.on_quorum,
             round_seconds=body.round_seconds,
         )
-        return _preset(app.presets.save(body.name, body.app, body.config, limits, user))
+        return PresetView.of(app.presets.save(body.name, body.app, body.config, limits, user))
 
     @made.delete("/presets/{preset_id}", summary="Take a preset away")
     def delete(preset_id: Id, user: by) -> Deleted:
@@ -140,12 +118,15 @@ def _add_webhooks(made: APIRouter, app: Application, caller: Caller) -> None:
 
     @made.get("/webhooks", summary="Addresses that are told of events")
     def webhooks(user: by) -> list[WebhookView]:
-        return [WebhookView(**_webhook(*pair)) for pair in app.webhooks.list(user)]
+        return [
+            WebhookView.of(hook, **webhook_facts(newest))
+            for hook, newest in app.webhooks.list(user)
+        ]
 
     @made.post("/webhooks", status_code=201, summary="Tell an address of events")
     def add(body: NewWebhook, user: by) -> MadeWebhook:
         hook, secret = app.webhooks.add(body.url, body.events, user)
-        return MadeWebhook(**_webhook(hook, None), secret=secret)
+        return MadeWebhook.of(hook, **webhook_facts(None), secret=secret)
 
     @made.post("/webhooks/{webhook_id}/test", summary="Send a message that says it is a test")
     def test(webhook_id: Id, user: by) -> Queued:
@@ -156,25 +137,3 @@ def _add_webhooks(made: APIRouter, app: Application, caller: Caller) -> None:
     def remove(webhook_id: Id, user: by) -> Deleted:
         app.webhooks.delete(webhook_id, user)
         return Deleted(deleted=str(webhook_id))
-
-
-def _preset(row: RunPreset) -> PresetView:
-    return PresetView(
-        id=row.id,
-        name=row.name,
-        app=row.app,
-        config=row.config,
-        limits=row.limits,
-        owner=row.owner_name or row.owner,
-    )
-
-
-def _webhook(hook: Webhook, newest: WebhookDelivery | None) -> dict[str, Any]:
-    return {
-        "id": hook.id,
-        "url": hook.url,
-        "events": hook.events,
-        "owner": hook.owner_name or hook.owner,
-        "newest": newest.status_word if newest else "",
-        "trouble": newest.last_error if newest else "",
-    }

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.flower.apps.catalogue import FlowerApp
 from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.views.app import AppView, app_view
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import AppView, FindingView, Name, NeedsView, NewApp
+from blossomtune_gradio.web.api.models import Name, NewApp
 
 
 def router(app: Application, caller: Caller) -> APIRouter:
@@ -17,7 +18,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
     by = Annotated[User, Depends(caller)]
 
     def view(found: FlowerApp, user: User) -> AppView:
-        return _view(found, app.site_lacks.of(found, user))
+        return app_view(found, app.site_lacks.of(found, user))
 
     @made.get("/apps", summary="All Flower apps, broken ones included")
     def apps(user: by) -> list[AppView]:
@@ -33,24 +34,3 @@ def router(app: Application, caller: Caller) -> APIRouter:
         return view(app.apps.create(body.name, user, body.title), user)
 
     return made
-
-
-def _view(found: FlowerApp, lacking: list[str]) -> AppView:
-    return AppView(
-        name=found.name,
-        title=found.title,
-        version=found.version,
-        description=found.description,
-        runnable=found.runnable,
-        config=dict(found.config),
-        components=found.components,
-        api=found.api,
-        bundle_hash=found.bundle_hash,
-        readme=found.readme,
-        findings=[FindingView(level=f.level, sentence=f.sentence) for f in found.findings],
-        needs=NeedsView(
-            packages=sorted(set(found.needs.modules.values())),
-            keys=list(found.needs.keys),
-            lacking=lacking,
-        ),
-    )

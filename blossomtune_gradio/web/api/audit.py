@@ -9,17 +9,11 @@ from fastapi.responses import StreamingResponse
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.services.audit.export import MEDIA_TYPES, Format, entry_facts, exported
+from blossomtune_gradio.services.audit.export import MEDIA_TYPES, Format, exported
 from blossomtune_gradio.services.audit.trail import AuditFilter
+from blossomtune_gradio.views.audit import EntryList, VerdictView
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import (
-    Before,
-    EntryList,
-    EntryView,
-    Limit,
-    VerdictView,
-    Word,
-)
+from blossomtune_gradio.web.api.models import Before, Limit, Word
 from blossomtune_gradio.web.downloads import attachment
 
 _FILE: dict[int | str, dict[str, Any]] = {
@@ -58,19 +52,11 @@ def router(app: Application, caller: Caller) -> APIRouter:
     @made.get("/audit", summary="Who did what, the newest first")
     def entries(user: by, chosen: filters, before: Before = None, limit: Limit = 50) -> EntryList:
         page = app.audit.entries(user, chosen, before=before, limit=limit)
-        views = [EntryView(**entry_facts(entry)) for entry in page.entries]
-        return EntryList(entries=views, total=page.total, before=page.before)
+        return EntryList.of(page)
 
     @made.get("/audit/verify", summary="Is the trail whole?")
     def verify(user: by) -> VerdictView:
-        found = app.audit.verify(user, afresh=True)
-        return VerdictView(
-            good=found.good,
-            entries=found.entries,
-            sentence=found.sentence,
-            entry=found.entry,
-            checked_at=found.checked_at,
-        )
+        return VerdictView.of(app.audit.verify(user, afresh=True))
 
     @made.get(
         "/audit/export",

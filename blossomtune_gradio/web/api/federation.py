@@ -7,20 +7,13 @@ from fastapi import APIRouter, Depends
 from blossomtune_gradio import __version__
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User, require
-from blossomtune_gradio.processes import Status
-from blossomtune_gradio.services.sites.service import Site
+from blossomtune_gradio.services.sites.presence import Presence
+from blossomtune_gradio.views.account import Me
+from blossomtune_gradio.views.federation import Health, ProcessView, SuperLinkView
+from blossomtune_gradio.views.participant import RequestView
+from blossomtune_gradio.views.site import SiteView
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import (
-    Health,
-    Id,
-    Me,
-    ProcessView,
-    Reason,
-    RequestView,
-    SiteView,
-    SuperLinkView,
-)
-from blossomtune_gradio.web.api.requests import request_view
+from blossomtune_gradio.web.api.models import Id, Reason
 
 
 def router(app: Application, caller: Caller) -> APIRouter:
@@ -38,13 +31,13 @@ def router(app: Application, caller: Caller) -> APIRouter:
             version=__version__,
             superlink=app.superlink.status.state.value,
             sites=len(sites),
-            online=sum(site.presence == "online" for site in sites),
+            online=sum(site.presence is Presence.ONLINE for site in sites),
             trouble=trouble,
         )
 
     @made.get("/me", summary="Whose token is this?")
     def me(user: by) -> Me:
-        return Me(id=user.id, name=user.name, role=user.role.name.lower())  # type: ignore[arg-type]
+        return Me.of(user)
 
     @made.get("/superlink", summary="State of the SuperLink and its executor")
     def superlink(user: by) -> SuperLinkView:
@@ -64,32 +57,15 @@ def router(app: Application, caller: Caller) -> APIRouter:
     @made.get("/sites", summary="Approved sites as Flower sees them")
     def sites(user: by) -> list[SiteView]:
         require(user, Role.RESEARCHER, "see all sites")
-        return [_site(site) for site in app.sites.sites(user)]
+        return [SiteView.of(site) for site in app.sites.sites(user)]
 
     @made.post("/sites/{site_id}/revoke", summary="Cut a site off for good")
     def revoke(site_id: Id, body: Reason, user: by) -> RequestView:
-        return request_view(app.participants.revoke(site_id, user, body.reason))
+        return RequestView.of(app.participants.revoke(site_id, user, body.reason))
 
     return made
 
 
 def _superlink(app: Application) -> SuperLinkView:
-    processes = [_process(program.name, program.status) for program in app.superlink.programs]
+    processes = [ProcessView.of(program) for program in app.superlink.programs]
     return SuperLinkView(running=app.superlink.running, processes=processes)
-
-
-def _process(name: str, status: Status) -> ProcessView:
-    return ProcessView(
-        name=name, state=status.state.value, since=status.since, reason=status.reason
-    )
-
-
-def _site(site: Site) -> SiteView:
-    return SiteView(
-        id=site.participant_id,
-        name=site.name,
-        partition=site.partition_id,
-        presence=site.presence,
-        node_id=site.node_id,
-        last_seen=site.last_seen,
-    )

@@ -8,8 +8,9 @@ from fastapi import Path as InPath
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotFound
 from blossomtune_gradio.identity import Role, User, require
+from blossomtune_gradio.views.run_parts import LineView, LogPage
 from blossomtune_gradio.web.api.caller import Caller
-from blossomtune_gradio.web.api.models import Limit, LineView, LogPage
+from blossomtune_gradio.web.api.models import Limit
 
 After = Annotated[
     int | None,
@@ -42,8 +43,5 @@ def log_page(app: Application, source: str, after: int | None, limit: int) -> Lo
     """Lines after the cursor, or the newest ones; a log that is not there yet is empty."""
     cursor = {} if after is None else {source: after}
     page = app.logs.since(cursor, [source], limit=limit, tail=limit)
-    lines = [
-        LineView(source=e.source, offset=e.offset, time=e.time, level=e.level, text=e.text)
-        for e in page.lines
-    ]
+    lines = [LineView.of(line) for line in page.lines]
     return LogPage(lines=lines, cursor=page.cursor.get(source, after or 0), more=page.more)

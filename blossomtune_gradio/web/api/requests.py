@@ -7,16 +7,16 @@ from fastapi.responses import Response
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import User
-from blossomtune_gradio.store.models import Mail, Participant, ParticipantStatus
+from blossomtune_gradio.store.models import ParticipantStatus
+from blossomtune_gradio.views.alert import MailView
+from blossomtune_gradio.views.participant import RequestView
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.models import (
     Approval,
     Id,
     Limit,
-    MailView,
     Note,
     Reason,
-    RequestView,
     Retried,
 )
 
@@ -36,23 +36,23 @@ def router(app: Application, caller: Caller) -> APIRouter:
         user: by, status: Annotated[list[_Status] | None, Query(max_length=6)] = None
     ) -> list[RequestView]:
         wanted = [ParticipantStatus(word) for word in status or ()]
-        return [request_view(row) for row in app.participants.list(user, *wanted)]
+        return [RequestView.of(row) for row in app.participants.list(user, *wanted)]
 
     @made.get("/requests/{request_id}", summary="One request")
     def one(request_id: Id, user: by) -> RequestView:
-        return request_view(app.participants.get(request_id, user))
+        return RequestView.of(app.participants.get(request_id, user))
 
     @made.post("/requests/{request_id}/approve", summary="Give the site a data partition")
     def approve(request_id: Id, body: Approval, user: by) -> RequestView:
-        return request_view(app.participants.approve(request_id, user, body.partition))
+        return RequestView.of(app.participants.approve(request_id, user, body.partition))
 
     @made.post("/requests/{request_id}/deny", summary="Refuse a request")
     def deny(request_id: Id, body: Reason, user: by) -> RequestView:
-        return request_view(app.participants.deny(request_id, user, body.reason))
+        return RequestView.of(app.participants.deny(request_id, user, body.reason))
 
     @made.post("/requests/{request_id}/revoke", summary="Cut an approved site off for good")
     def revoke(request_id: Id, body: Reason, user: by) -> RequestView:
-        return request_view(app.participants.revoke(request_id, user, body.reason))
+        return RequestView.of(app.participants.revoke(request_id, user, body.reason))
 
     @made.post(
         "/requests/{request_id}/kit",
@@ -69,7 +69,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.put("/requests/{request_id}/note", summary="A note of the admins on it")
     def note(request_id: Id, body: Note, user: by) -> RequestView:
-        return request_view(app.directory.set_note(user, request_id, body.note))
+        return RequestView.of(app.directory.set_note(user, request_id, body.note))
 
     @made.post("/mails/retry", summary="Try every unsent mail now")
     def retry(user: by) -> Retried:
@@ -77,38 +77,10 @@ def router(app: Application, caller: Caller) -> APIRouter:
 
     @made.post("/mails/{mail_id}/send-again", summary="Send a mail that may not have arrived")
     def send_again(mail_id: Id, user: by) -> MailView:
-        return _mail_view(app.outbox.send_again(mail_id, user))
+        return MailView.of(app.outbox.send_again(mail_id, user))
 
     @made.get("/mails", summary="The newest mails of the outbox")
     def mails(user: by, limit: Limit = 50) -> list[MailView]:
-        return [_mail_view(mail) for mail in app.outbox.newest(user, limit=limit)]
+        return [MailView.of(mail) for mail in app.outbox.newest(user, limit=limit)]
 
     return made
-
-
-def _mail_view(mail: Mail) -> MailView:
-    return MailView(
-        id=mail.id,
-        status=mail.status_word,
-        recipient=mail.recipient,
-        subject=mail.subject,
-        body=mail.body,
-        created_at=mail.created_at,
-    )
-
-
-def request_view(row: Participant) -> RequestView:
-    """A request as REST gives it."""
-    return RequestView(
-        id=row.id,
-        site=row.site,
-        email=row.email,
-        organisation=row.organisation,
-        message=row.message,
-        status=row.status.value,
-        partition=row.partition_id,
-        reason=row.reason,
-        requested_at=row.requested_at,
-        changed_at=row.changed_at,
-        decided_by=row.decided_name or row.decided_by,
-    )

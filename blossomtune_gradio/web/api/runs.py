@@ -10,27 +10,12 @@ from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.identity import User
 from blossomtune_gradio.services.runs.asking.history import RunFilter
 from blossomtune_gradio.services.runs.limits import RunLimits
-from blossomtune_gradio.store.models import Run, RunSite
+from blossomtune_gradio.store.models import Run
+from blossomtune_gradio.views.run import RunList, RunView, StartedRun
+from blossomtune_gradio.views.run_parts import EventView, FileList, LogPage, MetricView, RunSiteView
 from blossomtune_gradio.web.api.caller import Caller
 from blossomtune_gradio.web.api.logs import After, log_page
-from blossomtune_gradio.web.api.models import (
-    Deleted,
-    EventView,
-    FileList,
-    FileView,
-    Id,
-    Limit,
-    LogPage,
-    Marks,
-    MetricView,
-    Move,
-    NewRun,
-    RunList,
-    RunSiteView,
-    RunView,
-    StartedRun,
-    Word,
-)
+from blossomtune_gradio.web.api.models import Deleted, Id, Limit, Marks, Move, NewRun, Word
 from blossomtune_gradio.web.downloads import result_file
 
 Key = Annotated[
@@ -53,7 +38,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
     by = Annotated[User, Depends(caller)]
 
     def view(run: Run, user: User) -> RunView:
-        return run_view(run, app.runs.why(run, user))
+        return RunView.of(run, why=app.runs.why(run, user))
 
     @made.post("/runs", status_code=201, summary="Queue a run")
     def start(body: NewRun, user: by, key: Key = None) -> StartedRun:
@@ -75,7 +60,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
         if run.app != body.app or (body.name and run.name != " ".join(body.name.split())):
             raise NotPossible(f"This Idempotency-Key made the run {run.name}. Use another key.")
         lacking = app.site_lacks.of(app.apps.get(run.app), user)
-        return StartedRun(**view(run, user).model_dump(), lacking=lacking)
+        return StartedRun.of(run, why=app.runs.why(run, user), lacking=lacking)
 
     @made.get("/runs", summary="Pinned runs first, then the newest")
     def runs(
@@ -116,7 +101,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
     @made.get("/runs/{run_id}/sites", summary="What each site did in it")
     def sites(run_id: Id, user: by) -> list[RunSiteView]:
         run = app.runs.get(run_id, user)
-        return [_site(row) for row in app.history.sites(run.id, user)]
+        return [RunSiteView.of(row) for row in app.history.sites(run.id, user)]
 
     @made.get("/runs/{run_id}/log", summary="Its log from a cursor on")
     def log(run_id: Id, user: by, after: After = None, limit: Limit = 500) -> LogPage:
@@ -126,20 +111,16 @@ def router(app: Application, caller: Caller) -> APIRouter:
     @made.get("/runs/{run_id}/metrics", summary="Its numbers per round and site")
     def metrics(run_id: Id, user: by) -> list[MetricView]:
         run = app.runs.get(run_id, user)
-        values = app.metrics.values(run.id, user)
-        return [MetricView(name=v.name, site=v.site, round=v.round, value=v.value) for v in values]
+        return [MetricView.of(value) for value in app.metrics.values(run.id, user)]
 
     @made.get("/runs/{run_id}/events", summary="Its timeline, oldest first")
     def events(run_id: Id, user: by) -> list[EventView]:
         run = app.runs.get(run_id, user)
-        found = app.history.events(run.id, user)
-        return [EventView(id=e.id, at=e.at, kind=e.kind, text=e.text) for e in found]
+        return [EventView.of(event) for event in app.history.events(run.id, user)]
 
     @made.get("/runs/{run_id}/files", summary="The files its ServerApp left behind")
     def files(run_id: Id, user: by) -> FileList:
-        found = app.results.of(run_id, user)
-        views = [FileView(name=f.name, size=f.size, changed_at=f.changed_at) for f in found.files]
-        return FileList(files=views, left_out=found.left_out)
+        return FileList.of(app.results.of(run_id, user))
 
     @made.get(
         "/runs/{run_id}/files/{name:path}",
@@ -151,51 +132,3 @@ def router(app: Application, caller: Caller) -> APIRouter:
         return result_file(app, run_id, name, user)
 
     return made
-
-
-def run_view(run: Run, why: str) -> RunView:
-    """A run as REST gives it."""
-    return RunView(
-        id=run.id,
-        name=run.name,
-        app=run.app,
-        app_hash=run.app_hash,
-        status=run.status.value,
-        ended=run.status.is_end,
-        why=why,
-        cause_code=run.cause_code,
-        advice=run.advice,
-        evidence=run.evidence,
-        round=run.round,
-        rounds=run.rounds,
-        config=run.config,
-        partitions=run.partitions,
-        command=run.command,
-        flower_run_id=run.flower_run_id,
-        min_sites=run.min_sites,
-        tags=run.tags,
-        note=run.note,
-        pinned=run.pinned,
-        bytes_sent=run.bytes_sent,
-        bytes_received=run.bytes_received,
-        client_seconds=run.client_seconds,
-        server_seconds=run.server_seconds,
-        created_by=run.started_by or run.created_by,
-        source=run.source,
-        created_at=run.created_at,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-    )
-
-
-def _site(row: RunSite) -> RunSiteView:
-    return RunSiteView(
-        name=row.name,
-        node_id=row.node_id,
-        partition=row.partition_id,
-        asked=row.asked,
-        answered=row.answered,
-        failures=row.failures,
-        last_round=row.last_round,
-        last_error=row.last_error,
-    )

@@ -23,6 +23,7 @@ from blossomtune_gradio.services.runs.watching.deadlines import GoOn, for_waitin
 from blossomtune_gradio.services.runs.watching.waiting import Wait
 from blossomtune_gradio.services.runs.watching.watch import lower_sites, tell_of_wait
 from blossomtune_gradio.services.runtimes.runtime import Runtime
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.store.models import Run, RunStatus
 
 _EVERY = 1.0  # seconds between two looks at the queue
@@ -163,4 +164,4 @@ def _wait_for_sites(run: Run, runtime: Runtime) -> Wait:
 
 
 def _online(runtime: Runtime) -> int:
-    return sum(site.presence == "online" for site in runtime.sites())
+    return sum(site.presence is Presence.ONLINE for site in runtime.sites())

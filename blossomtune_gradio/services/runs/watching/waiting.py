@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from enum import StrEnum
 
 from blossomtune_gradio.services.runs.limits import GO_ON
 from blossomtune_gradio.services.runtimes.runtime import Lack
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, now
 
@@ -22,12 +23,23 @@ SLOT, SITES, ANSWERS = "slot", "sites", "answers"
 _FIRST_PATIENCE = 600.0  # seconds before answers are late while no round of the run tells more
 _LEAST_PATIENCE = 60.0  # seconds in which nothing is late
 _LATE = 2  # times what the longest round of the run took
-_PRESENCE = {
-    "offline": "offline",
-    "registered": "never seen",
-    "no key": "kit not used yet",
-    "unknown": "unknown while the SuperLink is down",
-}
+
+
+class Work(StrEnum):
+    """What a site does that was asked and has not answered."""
+
+    AT_WORK = "at work"
+    SILENT = "has not answered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitedFor:
+    """A site that a run waits for."""
+
+    name: str
+    state: Presence | Work
+    since: datetime | None  # the last sign of life; of one at work: when it was asked
+    failed: str = ""  # names of its checks that failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +49,14 @@ class Wait:
     code: str
     sentence: str
     short: str = ""  # the sentence without the names, for beside the sites
-    sites: tuple[dict[str, Any], ...] = ()  # name, what, seen (ISO or None), failed (checks)
+    sites: tuple[WaitedFor, ...] = ()
     deadline: datetime | None = None
     then: str = ""  # what happens at the deadline
     late: bool = True  # False: it takes its time, and nobody need look at it
 
     def without_checks(self) -> Wait:
         """For everybody but admins: only to them a site tells what its checks found."""
-        return replace(self, sites=tuple({**site, "failed": ""} for site in self.sites))
-
-    def to_json(self) -> dict[str, Any]:
-        """For the page."""
-        return {
-            "code": self.code,
-            "sentence": self.sentence,
-            "short": self.short,
-            "sites": list(self.sites),
-            "deadline": self.deadline.isoformat(timespec="seconds") if self.deadline else None,
-            "then": self.then,
-            "late": self.late,
-        }
+        return replace(self, sites=tuple(replace(one, failed="") for one in self.sites))
 
 
 def for_runtime(run: Run, lack: Lack) -> Wait:
@@ -75,8 +75,8 @@ def for_slot(active: Sequence[Run], ahead: int, slots: int) -> Wait:
 
 def for_sites(run: Run, required: int, sites: Sequence[Site], connected: int | None) -> Wait:
     """Too few are online. `connected` is Flower's own count, None: count them here."""
-    online = [site for site in sites if site.presence == "online"]
-    absent = [site for site in sites if site.presence != "online"]
+    online = [site for site in sites if site.presence is Presence.ONLINE]
+    absent = [site for site in sites if site.presence is not Presence.ONLINE]
     count = len(online) if connected is None else connected
     lack = f"Needs {required} sites, {count} online." if required else "No site is online."
     names = ", ".join(f"{site.name} ({site.seen})" for site in absent)
@@ -111,11 +111,9 @@ def for_answers(run: Run, rows: Sequence[RunSite], longest_round: float = 0) -> 
         sentence=f"{began}{short}. Not yet: {names}.",
         short=short if not late else f"{began}{short}.",
         sites=tuple(
-            {
-                "name": row.name,
-                "what": "has not answered" if late else "at work",
-                "seen": _iso(row.open_since),
-            }
+            WaitedFor(
+                name=row.name, state=Work.SILENT if late else Work.AT_WORK, since=row.open_since
+            )
             for row in silent
         ),
         deadline=round_deadline(run, oldest),
@@ -154,16 +152,11 @@ def _quorum(run: Run) -> tuple[datetime | None, str]:
     return deadline, "the run is stopped"
 
 
-def _absent(site: Site) -> dict[str, Any]:
-    what = _PRESENCE.get(site.presence, site.presence)
+def _absent(site: Site) -> WaitedFor:
     failed = ", ".join(site.failed)
-    return {"name": site.name, "what": what, "seen": _iso(site.last_seen), "failed": failed}
+    return WaitedFor(name=site.name, state=site.presence, since=site.last_seen, failed=failed)
 
 
 def _span(moment: datetime | None) -> str:
     count = int((now() - moment).total_seconds()) if moment else 0
     return f"{count} s" if count < 120 else f"{count // 60} min"
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None

@@ -18,6 +18,7 @@ from blossomtune_gradio.services.runs.watching.deadlines import GoOn, for_round,
 from blossomtune_gradio.services.runs.watching.ledger import SiteLedger
 from blossomtune_gradio.services.runs.watching.waiting import Wait
 from blossomtune_gradio.services.runtimes.runtime import Runtime
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import Run, RunSite, RunStatus, Wish, now
 
@@ -129,7 +130,7 @@ class RunWatcher:
         return self._runtime.sites()
 
     def _online(self) -> list[Site]:
-        return [site for site in self._all_sites() if site.presence == "online"]
+        return [site for site in self._all_sites() if site.presence is Presence.ONLINE]
 
 
 def _least_sites(run: Run) -> int:

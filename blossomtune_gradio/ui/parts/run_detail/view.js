@@ -3,44 +3,20 @@ import { blossom } from "../kit/common.js";
 
 export const mount = ({ element, server, watch }) => {
   const {
-    find, make, put, show, light, ask, poll, changed, seconds, span, ago, clock, exactly,
+    find, make, put, show, light, ask, poll, changed, seconds, span, ago, clock, exactly, bytes,
     each, inAddress, goTo, onAddress, title, sayAnswer, askFirst, takeBack, rowOf, drawWait,
   } = blossom(element, server);
   let id = 0;
   let run = null;
   let editing = false;
   let judged = 0; // the run whose evidence was opened or left closed; then the reader decides
-  const size = (bytes) => {
-    const units = ["B", "KB", "MB", "GB"];
-    let index = 0;
-    let left = bytes;
-    while (left >= 1000 && index < 3) [left, index] = [left / 1000, index + 1];
-    return `${index ? left.toFixed(1) : left} ${units[index]}`;
+  // A fact comes with its label and its unit, so one more is no matter of this script.
+  const UNITS = {
+    text: String,
+    moment: exactly,
+    bytes,
+    seconds: (count) => (count < 60 ? `${Math.round(count * 10) / 10} s` : span(Math.round(count))),
   };
-  const limits = (one) => {
-    const words = one.partitions ? [`${one.partitions} partitions`] : [];
-    if (one.min_sites) words.push(`at least ${one.min_sites} sites`);
-    if (one.quorum_seconds) words.push(`quorum within ${span(one.quorum_seconds)}, else ${one.on_quorum}`);
-    if (one.round_seconds) words.push(`a round up to ${span(one.round_seconds)}`);
-    return words.join(", ");
-  };
-  const facts = (one) => [
-    ["Started by", one.source === "outside" ? "flwr run, outside" : one.by],
-    ["Stopped by", one.stopped_by],
-    ["Deployed", exactly(one.created)],
-    ["Began", exactly(one.started)],
-    ["Ended", one.ended ? exactly(one.ended) : ""],
-    ["Took", one.started ? span(seconds(one.started, one.ended ?? one.now)) : ""],
-    ["Rounds", one.rounds ? `${one.round} of ${one.rounds}` : String(one.round || "")],
-    ["This round", one.over ? "" : one.wait && !one.wait.late ? one.wait.short : "–"],
-    ["Limits", limits(one)],
-    ["App", [one.app, one.app_version, one.app_hash && one.app_hash.slice(0, 12)].filter(Boolean).join("  ·  ")],
-    ["Sent to sites", size(one.bytes_sent)],
-    ["Received", size(one.bytes_received)],
-    ["Compute", `${one.client_seconds} s on sites, ${one.server_seconds} s on the server`],
-    ["Cause code", one.cause_code],
-    ["Flower's number", one.flower_run_id],
-  ].filter(([, text]) => text);
   const drawFailure = (one) => {
     const bad = one.over && one.cause;
     show(find("failure"), Boolean(bad));
@@ -94,7 +70,7 @@ export const mount = ({ element, server, watch }) => {
     }, (row, file) => {
       put(row.firstChild, file.name);
       row.firstChild.href = file.href;
-      put(row.lastChild, size(file.size));
+      put(row.lastChild, bytes(file.size));
     });
     put(find("files-left"), left ? `${left} more cannot be listed: links, odd names, or too many.` : "");
     show(find("files-left"), left > 0);
@@ -115,13 +91,13 @@ export const mount = ({ element, server, watch }) => {
     show(find("watching").closest("label"), !one.over);
     drawWait(find("wait"), one.wait, one.now);
     drawFailure(one);
-    each(find("facts"), facts(one), ([name]) => name, () => {
+    each(find("facts"), one.facts, (fact) => fact.label, () => {
       const row = make("div");
       row.append(make("dt"), make("dd"));
       return row;
-    }, (row, [name, text]) => {
-      put(row.firstChild, name);
-      put(row.lastChild, text);
+    }, (row, fact) => {
+      put(row.firstChild, fact.label);
+      put(row.lastChild, UNITS[fact.unit](fact.value));
     });
     drawSites(one);
     drawFiles(one);
