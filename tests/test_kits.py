@@ -23,7 +23,8 @@ from blossomtune_gradio.services.notices.outbox import Outbox
 from blossomtune_gradio.services.people.limits import TooOften
 from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.services.sites import kit_files
-from blossomtune_gradio.services.sites.kits import KitService, TokenRefused
+from blossomtune_gradio.services.sites.joining import TokenRefused
+from blossomtune_gradio.services.sites.kits import KitService
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
 from blossomtune_gradio.tls import ensure_server_credentials
 from tests.people import ADMIN, PrivateKey, approved, ask, person

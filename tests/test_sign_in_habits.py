@@ -12,7 +12,8 @@ import pytest
 from blossomtune_gradio.providers import Provider
 from blossomtune_gradio.services.audit.trail import AuditFilter
 from blossomtune_gradio.tls import ensure_server_credentials
-from blossomtune_gradio.web.oauth import OAuthClients, SignInRefused
+from blossomtune_gradio.web.oauth import OAuthClients
+from blossomtune_gradio.web.sign_in_refused import SignInRefused
 from tests.live import LiveFederation
 from tests.oidc import OidcProvider, Wishes, answered, sign_in
 from tests.people import ADMIN

@@ -9,7 +9,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import NotAllowed, NotPossible
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.people.limits import TooOften
-from blossomtune_gradio.services.sites.kits import TokenRefused
+from blossomtune_gradio.services.sites.joining import TokenRefused
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.store.models import Participant, now
 from blossomtune_gradio.web.server import WebServer

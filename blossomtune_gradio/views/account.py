@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from blossomtune_gradio.identity import Role
-from blossomtune_gradio.services.people.accounts import KnownAccount
+from blossomtune_gradio.services.people.known import KnownAccount
 from blossomtune_gradio.services.people.tokens import state_of
 from blossomtune_gradio.store.models import ApiToken, now
 from blossomtune_gradio.views.base import From, Moment, Tone, View

@@ -23,9 +23,10 @@ from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.identity import LOCAL_ADMIN, STRANGER, Role, User
 from blossomtune_gradio.settings import is_loopback
 from blossomtune_gradio.web.forwarded import VIA_PROXY
-from blossomtune_gradio.web.oauth import OAuthClients, SignInRefused
+from blossomtune_gradio.web.oauth import OAuthClients
 from blossomtune_gradio.web.pages import refused, sign_in_page
 from blossomtune_gradio.web.sessions import Cookies
+from blossomtune_gradio.web.sign_in_refused import SignInRefused
 
 _WHO = "blossomtune.who"  # key in the ASGI scope
 # One slash, then only what our own addresses are made of: no way to another host.

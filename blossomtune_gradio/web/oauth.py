@@ -10,30 +10,19 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 from starlette.requests import Request
 
-from blossomtune_gradio.errors import BlossomError, SettingsError
+from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.names import LONGEST_SUB, is_sub
 from blossomtune_gradio.providers import Provider
 from blossomtune_gradio.services.people.pins import Person
+from blossomtune_gradio.web.sign_in_refused import TOTAL_SECONDS, SignInRefused, told_as_ours
 
-_SECONDS, TOTAL_SECONDS = 10, 30.0  # a provider has for one answer, and for all of one step
-
-
-class SignInRefused(BlossomError):
-    """A sign-in does not go on. There is none without both: words for the person, and the reason
-    for the operator, who finds it in the log."""
-
-    status = 400
-
-    def __init__(self, sentence: str, *, reason: str, status: int = 400) -> None:
-        super().__init__(sentence)
-        self.reason, self.status = reason, status
+_SECONDS = 10  # a provider has for one answer
 
 
 class OAuthClients:
@@ -54,7 +43,7 @@ class OAuthClients:
         """
         provider, client = self._known(name)
         asked: Any = SimpleNamespace(session=kept)
-        with _told(provider):
+        with told_as_ours(provider):
             async with asyncio.timeout(self._total):
                 answer = await client.authorize_redirect(asked, redirect_uri)
         return str(answer.headers["location"])
@@ -69,7 +58,7 @@ class OAuthClients:
         asked: Any = SimpleNamespace(
             session=kept, scope=request.scope, query_params=request.query_params
         )
-        with _told(provider):
+        with told_as_ours(provider):
             async with asyncio.timeout(self._total):
                 if provider.kind == "oidc":
                     await _require_same_issuer(provider, client, request)
@@ -86,77 +75,10 @@ class OAuthClients:
                 reason=f"no provider is called {name}",
                 status=404,
             )
-        with _told(provider):
+        with told_as_ours(provider):
             if name not in self._clients:
                 self._clients[name] = _registered(provider, self._trust.get(name))
         return provider, self._clients[name]
-
-
-class _told:  # noqa: N801 - reads like a sentence in `with`
-    """Turns whatever Authlib, httpx or joserfc raise into one sentence of ours, with the reason."""
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, BlossomError):
-            raise _refusal(self._provider, error) from error
-
-
-def _refusal(provider: Provider, error: Exception) -> SignInRefused:
-    label, said = provider.label, getattr(error, "error", "")
-    reason = reason_of(provider, error)
-    if said == "access_denied":
-        return SignInRefused(
-            f"{label} was not allowed to tell who you are. Try again and agree.", reason=reason
-        )
-    if said == "mismatching_state":
-        return SignInRefused(
-            "This sign-in was begun in another tab or window, or more than ten minutes ago. "
-            "Begin it once more.",
-            reason=reason,
-        )
-    down = isinstance(error, httpx.HTTPError | OSError | KeyError | ValueError | RuntimeError)
-    if down and not said:
-        return SignInRefused(
-            f"{label} does not answer as it should. Try again in a few minutes; if it stays so, "
-            "tell the operator of this page.",
-            reason=reason,
-            status=502,
-        )
-    return SignInRefused(
-        f"The answer of {label} does not fit to this sign-in, so it was not believed. Begin it "
-        "once more; if it stays so, tell the operator of this page.",
-        reason=reason,
-    )
-
-
-def reason_of(provider: Provider, error: BaseException) -> str:
-    """What happened, for the operator: the error, what lies behind it, and what may help."""
-    parts: list[str] = []
-    at, seen = error, 0
-    while seen < 4:
-        text = f"{type(at).__name__}: {at}".removesuffix(": ")
-        parts += [text] if not parts or str(at) not in parts[-1] else []
-        deeper = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
-        if deeper is None:
-            break
-        at, seen = deeper, seen + 1
-    said = " < ".join(parts)
-    if isinstance(error, TimeoutError) and not str(error):
-        said = f"no complete answer within {TOTAL_SECONDS:g} s"
-    with suppress(AttributeError, RuntimeError):  # it was no request that failed
-        asked = error.request  # type: ignore[attr-defined]
-        said += f" [{asked.method} {asked.url.copy_with(query=None)}]"
-    if "CERTIFICATE_VERIFY_FAILED" in said and provider.kind == "oidc":
-        variable = provider.name.upper().replace("-", "_")
-        said += f"; name the authority's file in BLOSSOMTUNE_OIDC_{variable}_CA"
-    for secret in filter(None, (provider.client_secret,)):
-        said = said.replace(secret, "(secret)")
-    return said
 
 
 async def _require_same_issuer(provider: Provider, client: Any, request: Request) -> None:

@@ -11,41 +11,25 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import NotFound, NotPossible
+from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.identity import LOCAL_ADMIN, OPERATOR, STRANGER, SYSTEM, Role, User, require
-from blossomtune_gradio.names import shown
 from blossomtune_gradio.providers import ORGANISATION
-from blossomtune_gradio.services.addresses import shown_name
 from blossomtune_gradio.services.audit.trail import record
-from blossomtune_gradio.services.people.pins import Person, matching, pins_of, subject_of, tie
+from blossomtune_gradio.services.people.account_rows import known_row, target_of, written
+from blossomtune_gradio.services.people.known import KnownAccount, known_account
+from blossomtune_gradio.services.people.pins import Person, pins_of, subject_of, tie
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.later import Later
 from blossomtune_gradio.store.models import Account, SignIn, now
 
 _SEEN_EVERY = timedelta(minutes=5)  # "last seen" needs no write for each request
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownAccount:
-    """An account, its role at this moment, and where that comes from."""
-
-    id: str
-    provider: str
-    username: str
-    name: str
-    email: str
-    first_seen: datetime
-    last_seen: datetime
-    role: Role
-    because: tuple[str, ...]  # "settings: hf:ada", "granted on the page"
-    is_granted: bool  # researcher by an admin's grant
 
 
 class AccountService:
@@ -77,7 +61,7 @@ class AccountService:
                     (SignIn.id_hash == _digest(instead_of)) | (SignIn.expires_at <= moment)
                 )
             )
-            account = self._upsert(session, person)
+            account = written(session, person)
             news = tie(session, person, settings.admins | settings.researchers, address)
             session.flush()
             session.add(
@@ -89,7 +73,7 @@ class AccountService:
                 )
             )
             by = self._user(session, account, address)
-            record(session, by, "account.sign_in", _target(account), target_name=account.username)
+            record(session, by, "account.sign_in", target_of(account), target_name=account.username)
         for sentence in news:
             self._tell(sentence)
         return session_id
@@ -142,14 +126,14 @@ class AccountService:
         """
         require(by, Role.ADMIN, "end sessions of others")
         with self._database.write() as session:
-            account = _account(session, account_id)
+            account = known_row(session, account_id)
             ended = session.execute(delete(SignIn).where(SignIn.account_id == account.id))
             count = int(ended.rowcount)  # type: ignore[attr-defined]
             record(
                 session,
                 by,
                 "account.end_sessions",
-                _target(account),
+                target_of(account),
                 target_name=account.username,
                 after={"sessions": count},
             )
@@ -200,7 +184,7 @@ class AccountService:
         """
         require(by, Role.ADMIN, "grant roles")
         with self._database.write() as session:
-            account = _account(session, account_id)
+            account = known_row(session, account_id)
             known = self._known(account, pins_of(session))
             if known.role >= Role.RESEARCHER:
                 raise NotPossible(f"{account.username} is {known.role.name.lower()} already.")
@@ -215,7 +199,7 @@ class AccountService:
         """
         require(by, Role.ADMIN, "take roles")
         with self._database.write() as session:
-            account = _account(session, account_id)
+            account = known_row(session, account_id)
             if not account.is_researcher:
                 raise NotPossible(
                     f"{account.username} was not made researcher on this page. If the settings "
@@ -234,7 +218,7 @@ class AccountService:
             session,
             by,
             "role.grant" if granted else "role.take",
-            _target(account),
+            target_of(account),
             target_name=account.username,
             before={"role": before.role.name.lower(), "researcher": before.is_granted},
             after={"role": after.role.name.lower(), "researcher": granted},
@@ -242,29 +226,7 @@ class AccountService:
         return after
 
     def _known(self, account: Account, pins: Mapping[str, str]) -> KnownAccount:
-        own = {account.id, *account.organisations}
-        admin = matching(self._settings.admins, pins, own)
-        researcher = matching(self._settings.researchers, pins, own)
-        role = Role.PARTICIPANT
-        if researcher or account.is_researcher:
-            role = Role.RESEARCHER
-        if admin:
-            role = Role.ADMIN
-        because = [f"admin by the settings ({entry})" for entry in admin]
-        because += [f"researcher by the settings ({entry})" for entry in researcher]
-        because += ["researcher, granted by an admin"] if account.is_researcher else []
-        return KnownAccount(
-            id=account.id,
-            provider=account.provider,
-            username=account.username,
-            name=account.name,
-            email=account.email,
-            first_seen=account.first_seen,
-            last_seen=account.last_seen,
-            role=role,
-            because=tuple(because),
-            is_granted=account.is_researcher,
-        )
+        return known_account(account, self._settings, pins)
 
     def _user(self, session: Session, account: Account, address: str) -> User:
         known = self._known(account, pins_of(session))
@@ -276,31 +238,6 @@ class AccountService:
             email=account.email,
             address=address,
         )
-
-    # -- what a sign-in leaves behind ------------------------------------------------------
-
-    def _upsert(self, session: Session, person: Person) -> Account:
-        account = session.get(Account, person.id)
-        if account is None:
-            account = Account(id=person.id, provider=person.provider, is_researcher=False)
-            session.add(account)
-        account.username = shown(person.username) or shown(person.sub)
-        account.name = shown_name(person.name)
-        account.email = person.email
-        account.organisations = [f"{ORGANISATION}:{sub}" for sub, _ in person.organisations]
-        account.last_seen = now()
-        return account
-
-
-def _account(session: Session, account_id: str) -> Account:
-    account = session.get(Account, account_id)
-    if account is None:
-        raise NotFound("Nobody with this account has signed in. Reload the page.")
-    return account
-
-
-def _target(account: Account) -> str:
-    return f"account:{account.id}"
 
 
 def _digest(session_id: str) -> str:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import InvalidInput, NotPossible
+from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.services.addresses import (
     REASON_LENGTH,
@@ -30,8 +29,9 @@ from blossomtune_gradio.services.people.codes import Codes, not_valid
 from blossomtune_gradio.services.people.limits import Limits
 from blossomtune_gradio.services.people.rows import (
     cut_off,
+    free_partition,
     get_row,
-    lowest_free,
+    introduction,
     move,
     note,
     own_row,
@@ -128,7 +128,7 @@ class ParticipantService:
             if row is not None and good:
                 move(row, Status.CONFIRMED, user)
                 self._codes.forget(session, row, USED)
-                self._outbox.put_to_admins(session, "waiting", **_introduction(row))
+                self._outbox.put_to_admins(session, "waiting", **introduction(row))
                 note(session, user, "confirm", row)
         if row is None or not good:
             if self._refusals:
@@ -171,7 +171,7 @@ class ParticipantService:
             cut_off(session, row)
             self._codes.forget(session, row)
             if was_known:
-                self._outbox.put_to_admins(session, "withdrawn", **_introduction(row))
+                self._outbox.put_to_admins(session, "withdrawn", **introduction(row))
             note(session, user, "withdraw", row)
         self._on_change()
         return row
@@ -197,7 +197,8 @@ class ParticipantService:
                 row = get_row(session, participant_id)
                 if row.status is Status.CONFIRMED:
                     require_room(session, self._settings.max_participants, Status.APPROVED)
-                    partition_id = self._free_partition(session, partition_id)
+                    total = self._options.partitions(session)
+                    partition_id = free_partition(session, total, partition_id)
                 move(row, Status.APPROVED, by)
                 row.partition_id = partition_id
                 session.flush()  # the constraint speaks before the mail is written
@@ -206,9 +207,8 @@ class ParticipantService:
                 )
                 note(session, by, "approve", row, partition=partition_id)
         except IntegrityError as error:
-            raise NotPossible(
-                f"Partition {partition_id} was given to another site. Choose another one."
-            ) from error
+            taken = f"Partition {partition_id} was given to another site. Choose another one."
+            raise NotPossible(taken) from error
         self._on_change()
         return row
 
@@ -248,26 +248,3 @@ class ParticipantService:
             note(session, by, "deny" if new is Status.DENIED else "revoke", row, reason=row.reason)
         self._on_change()
         return row
-
-    def _free_partition(self, session: Session, wanted: int | None) -> int:
-        total = self._options.partitions(session)
-        if wanted is None:
-            return lowest_free(session, total)
-        if not 0 <= wanted < total:
-            raise InvalidInput(
-                f"Partition {wanted} does not exist: the federation has {total}, numbered from 0 "
-                f"to {total - 1}."
-            )
-        return wanted
-
-
-def _introduction(row: Participant) -> dict[str, str]:
-    """Who it is, for a mail to the admins."""
-    return {
-        "site": row.site,
-        "username": row.username,
-        "email": row.email,
-        "organisation": row.organisation,
-        "message": row.message,
-        "data": row.data,
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session
 
-from blossomtune_gradio.errors import NotFound, NotPossible
+from blossomtune_gradio.errors import InvalidInput, NotFound, NotPossible
 from blossomtune_gradio.identity import SYSTEM, User
 from blossomtune_gradio.services.addresses import shown_name
 from blossomtune_gradio.services.audit.trail import record
@@ -68,6 +68,23 @@ def lowest_free(session: Session, total: int) -> int:
         f"All {total} partitions have an owner. Revoke a site first; their number can only be "
         "raised while no site is approved."
     )
+
+
+def free_partition(session: Session, total: int, wanted: int | None) -> int:
+    """The wanted partition of so many, or the lowest without an owner.
+
+    Raises:
+        InvalidInput: there is no such partition.
+        NotPossible: all have an owner.
+    """
+    if wanted is None:
+        return lowest_free(session, total)
+    if not 0 <= wanted < total:
+        raise InvalidInput(
+            f"Partition {wanted} does not exist: the federation has {total}, numbered from 0 "
+            f"to {total - 1}."
+        )
+    return wanted
 
 
 def require_room(session: Session, most: int, *statuses: Status) -> None:
@@ -145,3 +162,15 @@ def _ago(row: Participant) -> str:
     if seconds < 7200:
         return f"{seconds // 60} min"
     return f"{seconds // 3600} h" if seconds < 172_800 else f"{seconds // 86_400} days"
+
+
+def introduction(row: Participant) -> dict[str, str]:
+    """Who it is, for a mail to the admins."""
+    return {
+        "site": row.site,
+        "username": row.username,
+        "email": row.email,
+        "organisation": row.organisation,
+        "message": row.message,
+        "data": row.data,
+    }

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import metadata
 
 import tomli_w
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blossomtune_gradio.errors import (
-    BlossomError,
     InvalidInput,
-    NotAllowed,
     NotFound,
     NotPossible,
 )
@@ -34,40 +30,20 @@ from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.services.people import activation
 from blossomtune_gradio.services.people.limits import Limits
 from blossomtune_gradio.services.sites import kit_files
+from blossomtune_gradio.services.sites.joining import (
+    JoinAnswer,
+    TokenRefused,
+    Welcome,
+    holder,
+    key_in_use,
+    require_proof,
+    take_key,
+)
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, now
 
 _KEY_IS_BURNT = "This key was used before and Flower never takes a key back."
-
-
-class TokenRefused(BlossomError):
-    """The join token is unknown or its time is up."""
-
-    status = 401
-
-
-@dataclass(frozen=True)
-class JoinAnswer:
-    """What a site is told once its key is accepted."""
-
-    site: str
-    partition_id: int
-    num_partitions: int
-    superlink: str  # host:port
-    node_id: str | None  # None until the SuperLink runs
-    registered: bool
-
-
-@dataclass(frozen=True)
-class Welcome:
-    """What a site is told that only asks whether its token and key would be taken."""
-
-    site: str
-    partition_id: int
-    key_known: bool
-    token_expires_at: datetime | None
-    """UTC; for a key that is known it does not matter any more."""
 
 
 class KitService:
@@ -135,9 +111,9 @@ class KitService:
         with self._database.write() as session:
             row, known = self._welcomed(session, token, key)
             if known is None:
-                _require_proof(key, token, proof)
+                require_proof(key, token, proof)
                 self._limits.take_key(row.id)
-                known = _take_key(session, row, key)
+                known = take_key(session, row, key)
                 site = User(
                     provider="site", sub=str(row.id), name=f"join.py of {row.site}", address=address
                 )
@@ -185,7 +161,7 @@ class KitService:
             known = session.get(NodeKey, key.fingerprint)
             if known is None:
                 self._limits.take_key(row.id)
-                _take_key(session, row, key)
+                take_key(session, row, key)
                 _note(session, by, "key", row, key=key.fingerprint)
             elif known.participant_id != row.id or known.retired_at is not None:
                 raise NotPossible(f"{_KEY_IS_BURNT} Make a new one: {kit_files.MAKE_KEY}")
@@ -234,7 +210,7 @@ class KitService:
     def _require_unused(self, session: Session, row: Participant) -> None:
         if row.token_expires_at is None or now() >= row.token_expires_at:
             raise TokenRefused("The token of this kit has expired. Get a new kit.")
-        used = _key_in_use(session, row)
+        used = key_in_use(session, row)
         if used is not None and used.added_at > row.token_expires_at - self._lifetime:
             raise NotPossible(
                 "This kit was used with another key. Keep site.key, or get a new kit for a new key."
@@ -260,46 +236,6 @@ class KitService:
         )
 
 
-def holder(session: Session, token: str, fingerprint: str) -> Participant:
-    """Whose token this is: an approved participant.
-
-    Raises:
-        TokenRefused: nobody's.
-        NotAllowed: the site that owns this key was revoked, or the holder is not approved.
-    """
-    row = session.scalar(
-        select(Participant).where(Participant.token_hash == activation.digest(token))
-    )
-    if row is None:
-        raise _refusal(session, session.get(NodeKey, fingerprint))
-    if row.status is not ParticipantStatus.APPROVED or row.partition_id is None:
-        raise NotAllowed(f"{row.site} is {row.status}. Ask the admin for access.")
-    return row
-
-
-def _refusal(session: Session, known: NodeKey | None) -> BlossomError:
-    """A token nobody has: was the site cut off, or was the token never ours?"""
-    owner = session.get(Participant, known.participant_id) if known else None
-    if owner is None or owner.status is ParticipantStatus.APPROVED:
-        return TokenRefused("This token is not valid (any more). Get a new kit.")
-    when = f"{owner.changed_at:%F}"
-    why = f" Reason: {owner.reason.rstrip('.')}." if owner.reason else ""
-    if owner.status is ParticipantStatus.WITHDRAWN:
-        return NotAllowed(f"{owner.site} withdrew from the federation on {when}. Ask for access.")
-    if owner.status is ParticipantStatus.DENIED:
-        return NotAllowed(f"The request of {owner.site} was denied by an admin on {when}.{why}")
-    if owner.status is ParticipantStatus.REVOKED:
-        return NotAllowed(f"{owner.site} was revoked by an admin on {when}.{why}")
-    return NotAllowed(f"{owner.site} asked for access anew and is not approved yet; wait for that.")
-
-
-def _require_proof(key: SiteKey, token: str, proof: str) -> None:
-    if not proof:
-        raise NotPossible("This kit is older than the server. Get a new kit; keep site.key.")
-    if not possession.proves(key, token, proof):
-        raise InvalidInput("The token is not signed with this key. Use the join.py of the kit.")
-
-
 def _approved(session: Session, participant_id: int, by: User, what: str) -> Participant:
     row = session.get(Participant, participant_id)
     if row is None:
@@ -308,21 +244,6 @@ def _approved(session: Session, participant_id: int, by: User, what: str) -> Par
     if row.status is not ParticipantStatus.APPROVED:
         raise NotPossible(f"{row.site} is {row.status}; a kit needs an approved request.")
     return row
-
-
-def _key_in_use(session: Session, row: Participant) -> NodeKey | None:
-    return session.scalar(
-        select(NodeKey).where(NodeKey.participant_id == row.id, NodeKey.retired_at.is_(None))
-    )
-
-
-def _take_key(session: Session, row: Participant, key: SiteKey) -> NodeKey:
-    used = _key_in_use(session, row)
-    if used is not None:
-        used.retired_at = now()  # a new kit means a new key: the old one is unregistered
-    fresh = NodeKey(fingerprint=key.fingerprint, participant_id=row.id, pem=key.pem.decode())
-    session.add(fresh)
-    return fresh
 
 
 def _note(session: Session, by: User, verb: str, row: Participant, **after: object) -> None:

@@ -18,7 +18,7 @@ from blossomtune_gradio.errors import NotFound, NotPossible
 from blossomtune_gradio.identity import Role, User, require, require_owner
 from blossomtune_gradio.plain_text import plain
 from blossomtune_gradio.services.people.limits import Limits
-from blossomtune_gradio.services.sites.kits import TokenRefused, holder
+from blossomtune_gradio.services.sites.joining import TokenRefused, holder
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, SiteReport, now
 
