@@ -14,7 +14,8 @@ PACKAGE = "blossomtune_gradio"
 # A room may import what stands on a lower floor, and itself. Rooms of one floor do not mix.
 FLOORS = (
     {
-        *("errors", "settings", "option_kinds", "app_variables", "surroundings", "providers"),
+        *("background", "errors", "settings", "option_kinds", "app_variables"),
+        *("surroundings", "providers"),
         *("identity", "names", "plain_text", "python_text", "files", "tls", "__init__"),
     },
     {"store", "flower", "processes", "logs", "mail"},

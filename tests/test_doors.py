@@ -92,5 +92,7 @@ def test_a_kit_nobody_has_is_not_found(page):
 
 
 def test_the_page_and_its_health_answer(page):
-    assert page.get("/healthz").json() == {"status": "ok", "superlink": "running"}
+    health = page.get("/healthz").json()
+    assert (health["status"], health["superlink"]) == ("ok", "running")
+    assert health["loops"]["sites"].keys() == {"turns", "faults", "last_fault_at", "last_good_at"}
     assert "BlossomTune" in page.get("/").text

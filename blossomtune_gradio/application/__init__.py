@@ -59,7 +59,7 @@ class Application:
         ground, notices, people = self._ground, self._notices, self._people
         self.database, self.audit, self.later = ground.database, ground.audit, ground.later
         self.logs, self.options, self.apps = ground.logs, ground.options, ground.apps
-        self.credentials = ground.credentials
+        self.credentials, self.loops = ground.credentials, ground.loops
         self.mailer, self.outbox = notices.mailer, notices.outbox
         self.webhooks, self.alerts = notices.webhooks, notices.alerts
         self.accounts, self.tokens, self.limits = people.accounts, people.tokens, people.limits

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from filelock import FileLock, Timeout
 
 from blossomtune_gradio.application.signal import Signal
+from blossomtune_gradio.background import Loops
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.flower.link import commands
-from blossomtune_gradio.logs import LogStore
+from blossomtune_gradio.logs import LogStore, OperatorLog
 from blossomtune_gradio.services.apps import AppService
 from blossomtune_gradio.services.audit.trail import AuditLog
 from blossomtune_gradio.services.options import Options
@@ -41,7 +42,12 @@ class Ground:
         self.audit = AuditLog(self.database, settings.data_dir)
         self.logs = LogStore(settings.data_dir / "logs")
         self.logs.append("blossomtune", mended)
+        self.loops = Loops()
+        self._operator_log = OperatorLog(
+            self.logs, settings.data_dir / "logs", self.loops.may_be_theirs
+        )
         self.later = Later(self.database, self.tell)
+        self.loops.add(self.audit.loop, self.later.loop)
         self.options = Options(self.database, settings)
         self.apps = AppService(settings.flower_apps_dir, self.database)
         self.changed = Signal()
@@ -49,6 +55,7 @@ class Ground:
 
     def open(self) -> None:
         """Begin to write."""
+        self._operator_log.open()
         self.audit.open()
         self.later.open()
 
@@ -56,6 +63,7 @@ class Ground:
         """Write the last of it and give the folder back."""
         with ExitStack() as last:  # in reverse; what fails to end keeps nothing else from ending
             last.callback(self.lock.release)
+            last.callback(self._operator_log.close)
             last.callback(self.database.close)
             last.callback(self.audit.close)
             last.callback(self.later.close)

@@ -24,6 +24,7 @@ class Notices:
         self._settings, self._accounts = settings, accounts
         post = postman(settings)
         self.mailer = Mailer(database, post, ground.tell)
+        ground.loops.add(self.mailer.loop)
         self.outbox = Outbox(
             database,
             Templates(settings.mail_templates_dir, ground.tell),

@@ -50,10 +50,12 @@ class Runs:
                 runtimes=self.runtimes,
                 metrics=self.metrics,
                 logs=ground.logs,
+                loops=ground.loops,
                 folders=folders,
                 records=ground.records,
             )
         )
+        ground.loops.add(self._runner.loop)
         ground.changed.listen(self._runner.wake)
         self.runs = RunService(self._book, ground.options, ground.apps, self._runner)
         self.history = RunHistory(database, ground.logs, folders)

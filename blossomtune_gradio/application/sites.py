@@ -49,6 +49,7 @@ class Sites:
             timedelta(minutes=settings.site_lost_minutes),
             notices.alerts.site_lost,
         )
+        ground.loops.add(self.sites.loop, *self.superlink.loops)
         ground.changed.listen(self.sites.wake)
         self.forgeries = Forgeries(database, ground.tell)
         self.kits = KitService(

@@ -28,6 +28,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     found.append(("server", True, server[0]))
     if server[1]:
         found.append(_superlink(arguments))
+        found.append(_background(arguments))
     rows = [{"check": name, "good": good, "sentence": text} for name, good, text in found]
     lines = [f"{'PASS' if good else 'FAIL'}  {name}: {text}" for name, good, text in found]
     show(arguments, rows, lines)
@@ -50,6 +51,23 @@ def _server(arguments: argparse.Namespace) -> tuple[str, bool]:
             return f"{server.address.url} answers, {health['online']} sites online", True
     except BlossomError as error:
         return f"not running. {error}", False
+
+
+def _background(arguments: argparse.Namespace) -> tuple[str, bool, str]:
+    """What the server does by itself: whether every part of it goes on."""
+    with Client(arguments) as server:
+        loops = server.get("/health")["loops"]
+    if not loops:
+        return "background", True, "only admins see how it goes on"
+    faulty = [loop for loop in loops if loop["faults"]]
+    told = " ".join(
+        f"{loop['name']}: {loop['faults']} of {loop['turns']} turns failed, the last one at "
+        f"{loop['last_fault_at']}: {loop['last_fault']}"
+        for loop in faulty
+    )
+    if any(loop["stumbles"] for loop in loops):
+        return "background", False, f"{told} Look at tracebacks.txt in the folder logs."
+    return "background", True, told or f"{len(loops)} loops go on, none had a fault"
 
 
 def _superlink(arguments: argparse.Namespace) -> tuple[str, bool, str]:

@@ -6,7 +6,8 @@ lines in memory, `files` reads a file backwards.
 """
 
 from blossomtune_gradio.logs.follower import FileFollower
+from blossomtune_gradio.logs.handler import OperatorLog
 from blossomtune_gradio.logs.lines import Line, read_level
 from blossomtune_gradio.logs.store import LogStore, Page
 
-__all__ = ["FileFollower", "Line", "LogStore", "Page", "read_level"]
+__all__ = ["FileFollower", "Line", "LogStore", "OperatorLog", "Page", "read_level"]

@@ -6,10 +6,10 @@ that was cut and has grown beyond the old place between two looks is not noticed
 """
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.logs.store import LogStore
 
 _BLOCK = 256 * 1024  # bytes read at once
@@ -34,24 +34,18 @@ class FileFollower:
         self._store = store
         self._source = source
         self._raw = raw
-        self._every = every
         self._is_noise = is_noise
         self._inode: int | None = None
         self._read = int(store.position(source) or 0)  # bytes of the file that were looked at
         self._half = b""  # what is known of the line that has not ended
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.loop = Loop("logs", self._follow, every, retry=_AGAIN, longest=_AGAIN, of=source)
 
     def start(self) -> None:
-        name = f"follow-{self._source}"
-        self._thread = threading.Thread(target=self._follow, name=name, daemon=True)
-        self._thread.start()
+        self.loop.open()
 
     def stop(self) -> None:
         """Copy what is there, a half line as the last one, then end. Never raises; see `error`."""
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        self.loop.close(None)
         self._try(ended=True)
 
     def copy(self, ended: bool = False) -> None:
@@ -90,9 +84,8 @@ class FileFollower:
         self._half = _shortened(rest if complete else self._half + rest)
         self._read += len(block)
 
-    def _follow(self) -> None:
-        while not self._wake.is_set():
-            self._wake.wait(self._every if self._try() else _AGAIN)
+    def _follow(self) -> float | None:
+        return None if self._try() else _AGAIN
 
     def _try(self, ended: bool = False) -> bool:
         try:

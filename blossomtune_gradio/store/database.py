@@ -47,7 +47,9 @@ class Database:
         """
         self._is_sqlite = make_url(url).get_backend_name() == "sqlite"
         looks_only = read_only and self._is_sqlite
-        self._engine = create_engine(_looking_only(url) if looks_only else url)
+        # What is written is nobody's business but the tables': no error repeats it in a traceback.
+        shown = _looking_only(url) if looks_only else url
+        self._engine = create_engine(shown, hide_parameters=True)
         self._turn = RLock() if self._is_sqlite else nullcontext()
         if self._is_sqlite:
             _use_own_transactions(self._engine, () if read_only else _PRAGMAS)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.store.database import Database
 
@@ -28,19 +29,17 @@ class Later:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._waiting: dict[Hashable, Callable[[Session], None]] = {}
         self._each_round: list[Callable[[], None]] = []
-        self._wake, self._ending, self._in_trouble = threading.Event(), False, False
-        self._thread = threading.Thread(target=self._work, name="later", daemon=True)
+        self._in_trouble = False
+        self.loop = Loop("later", self._round, _ROUND)
 
     def open(self) -> None:
         """Begin to write."""
-        self._thread.start()
+        self.loop.open()
 
     def close(self) -> None:
         """Write what is left, once, and stop."""
-        self._ending = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(15)
+        if self.loop.close(15):
+            self._round()
 
     def put(self, key: Hashable, work: Callable[[Session], None]) -> None:
         """Do `work` in a transaction, soon; it may be done again if that fails."""
@@ -48,7 +47,7 @@ class Later:
             if key in self._waiting or len(self._waiting) < _MOST:
                 self._waiting[key] = work
         if not self._in_trouble:
-            self._wake.set()
+            self.loop.wake()
 
     def each_round(self, act: Callable[[], None]) -> None:
         """Call `act` every few seconds, and before the end."""
@@ -73,14 +72,11 @@ class Later:
         self._told("")
         return True
 
-    def _work(self) -> None:
-        while not self._ending:
-            self._wake.wait(_AGAIN if self._in_trouble else _ROUND)
-            self._wake.clear()
-            for act in self._each_round:
-                act()
-            self.flush()
-        self.flush()  # what came in meanwhile
+    def _round(self) -> float:
+        for act in self._each_round:
+            act()
+        self.flush()
+        return _AGAIN if self._in_trouble else _ROUND
 
     def _told(self, why: str) -> None:
         was, self._in_trouble = self._in_trouble, bool(why)

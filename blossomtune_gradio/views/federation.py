@@ -37,6 +37,18 @@ class SuperLinkView(View):
     processes: list[ProcessView]
 
 
+class LoopView(View):
+    """How something that goes on by itself has fared."""
+
+    name: str
+    turns: int
+    faults: int = Field(description="Turns that failed")
+    last_fault: str = Field(description="A sentence, or empty")
+    last_fault_at: datetime | None
+    last_good_at: datetime | None
+    stumbles: bool = Field(description="Its newest turn failed")
+
+
 class Health(View):
     status: Literal["ok", "trouble"]
     version: str
@@ -44,6 +56,7 @@ class Health(View):
     sites: int
     online: int
     trouble: str = Field(description="A sentence, or empty")
+    loops: list[LoopView] = Field(description="What goes on by itself; empty but for admins")
 
 
 class LampRow(View):

@@ -16,6 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
+from blossomtune_gradio.background import Turns
 from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
 from blossomtune_gradio.identity import STRANGER, Role, require
 from blossomtune_gradio.services.runs.rows import source_of
@@ -105,8 +106,9 @@ def page_router(app: Application) -> APIRouter:
     router = APIRouter()
 
     @router.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok", "superlink": app.superlink.status.state.value}
+    def healthz() -> dict[str, Any]:
+        superlink = app.superlink.status.state.value
+        return {"status": "ok", "superlink": superlink, "loops": _loops(app.loops.turns())}
 
     @router.get("/download/kit/{participant_id}")
     def kit(participant_id: int, request: Request) -> Response:
@@ -136,6 +138,19 @@ def page_router(app: Application) -> APIRouter:
         return StreamingResponse(lines, media_type="text/plain; charset=utf-8", headers=headers)
 
     return router
+
+
+def _loops(all_turns: Sequence[Turns]) -> dict[str, dict[str, Any]]:
+    """Counts and times, for anybody; what a fault says is for admins, see `/api/v1/health`."""
+    return {
+        turns.name: {
+            "turns": turns.turns,
+            "faults": turns.faults,
+            "last_fault_at": turns.last_fault_at,
+            "last_good_at": turns.last_good_at,
+        }
+        for turns in all_turns
+    }
 
 
 def bare_api() -> FastAPI:

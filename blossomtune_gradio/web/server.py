@@ -98,7 +98,8 @@ class WebServer:
             _page_listener(page_app(self._application, gateway), self._application.settings),
             Listener(self._fleet_app(gateway), FLEET, cert=credentials.cert, key=credentials.key),
         ]
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        run = self._application.loops.theirs(self._run)
+        self._thread = threading.Thread(target=run, name="web", daemon=True)
         self._thread.start()
         if not self._wait_until_started():
             self.close()

@@ -8,9 +8,11 @@ entries never claim the same predecessor.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +22,7 @@ from filelock import FileLock
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.identity import SYSTEM, Role, User, require
 from blossomtune_gradio.services.audit.chain import (
     BEGINNING,
@@ -98,9 +101,8 @@ class AuditLog:
         self._checking = threading.Lock()
         self._verdict: Verdict | None = None
         self._good_until = 0.0
-        self._wake, self._ending = threading.Event(), False
-        self._thread = threading.Thread(target=self._watch, name="audit", daemon=True)
         self._trouble = ""
+        self.loop = Loop("audit", self._bring_up, math.inf, retry=_RETRY, longest=_RETRY)
 
     # -- life ------------------------------------------------------------------------------
 
@@ -108,8 +110,7 @@ class AuditLog:
         """Make key and head at the very first start, and seal every commit from now on."""
         self.begin()
         self._database.after_write(self._hear)
-        self._wake.set()  # a crash may have left the head behind
-        self._thread.start()
+        self.loop.open()  # its first turn: a crash may have left the head behind
 
     def begin(self) -> None:
         """Make key and head if nothing was ever sealed here; a trail that is there says so."""
@@ -123,10 +124,9 @@ class AuditLog:
 
     def close(self) -> None:
         """Seal what is left and stop."""
-        self._ending = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
+        if self.loop.close():
+            with suppress(SealBroken, OSError):  # told already
+                self.seal()
 
     def seal(self) -> None:
         """Bring the signed head up to the newest entry. Raises `SealBroken`, OSError."""
@@ -219,19 +219,19 @@ class AuditLog:
 
     def _hear(self, session: Session) -> None:
         if session.info.get(_RECORDED):
-            self._wake.set()
+            self.loop.wake()
 
-    def _watch(self) -> None:
-        while not self._ending:
-            self._wake.wait(_RETRY if self._trouble else None)
-            self._wake.clear()
-            try:
-                self.seal()
-                self._trouble = ""
-            except SealBroken as error:
-                self._trouble = str(error)
-            except Exception as error:  # noqa: BLE001 - told on the page; the watch must go on
-                self._trouble = f"The head of the trail cannot be written ({error}). Make room."
+    def _bring_up(self) -> float:
+        try:
+            self.seal()
+        except SealBroken as error:  # no fault of ours: told on the page until it is seen to
+            self._trouble = str(error)
+            return _RETRY
+        except Exception as error:
+            self._trouble = f"The head of the trail cannot be written ({error}). Make room."
+            raise
+        self._trouble = ""
+        return math.inf
 
 
 def _count() -> Select[Any]:

@@ -17,6 +17,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
 from blossomtune_gradio.mail import (
     Letter,
@@ -65,51 +66,42 @@ class Mailer:
         self._lock = threading.Lock()
         self._failures, self._resume_at = 0, 0.0  # monotonic seconds
         self._under_way: dict[int, threading.Thread] = {}
-        self._wake, self._ending = threading.Event(), False
-        self._thread = threading.Thread(target=self._work, name="mailer", daemon=True)
+        self._recovered = False
+        self.loop = Loop("mails", self._step, _LOOK_EVERY)
 
     def open(self) -> None:
         """Start sending."""
         if self._postman:
-            self._thread.start()
+            self.loop.open()
 
     def close(self) -> None:
         """Stop; a mail on its way right now is tried again at the next start."""
-        self._ending = True
-        self._wake.set()
-        if not (self._postman and self._thread.is_alive()):
+        self.loop.end()
+        if self._postman is None:
             return
         limit = time.monotonic() + _END_SECONDS
         with self._lock:
             under_way = list(self._under_way.values())
-        for thread in (*under_way, self._thread):
+        for thread in under_way:
             while thread.is_alive() and time.monotonic() < limit:
                 self._postman.abort()  # again: one may just have got its connection
                 thread.join(0.1)
+        self.loop.close(limit - time.monotonic())
 
     def wake(self) -> None:
         """There is a new mail."""
-        self._wake.set()
+        self.loop.wake()
 
     def hurry(self) -> None:
         """Try now, whatever was refused a moment ago."""
         self._resume_at = 0.0
-        self._wake.set()
+        self.loop.wake()
 
-    def _work(self) -> None:
-        recovered = False
-        while not self._ending:
-            try:
-                if not recovered:
-                    self._recover()
-                    recovered = True
-                rest = self._send_all()
-            except Exception as error:  # noqa: BLE001 - the worker must outlive any surprise
-                why = str(error) if isinstance(error, BlossomError) else type(error).__name__
-                self._tell(f"ERROR: sending mails failed: {why} Trying again.")
-                rest = _LOOK_EVERY
-            self._wake.wait(rest)
-            self._wake.clear()
+    def _step(self) -> float:
+        if not self._recovered:
+            self._recover()
+            self._recovered = True
+        return self._send_all()
 
     def _recover(self) -> None:
         """Mails that were with the server when we died: nobody knows what became of them."""
@@ -120,7 +112,7 @@ class Mailer:
 
     def _send_all(self) -> float:
         """Send what is due; seconds until there is something to do."""
-        while not self._ending:
+        while not self.loop.ending.is_set():
             with self._lock:
                 pause, busy = self._resume_at - time.monotonic(), len(self._under_way)
             if pause > 0:
@@ -144,14 +136,14 @@ class Mailer:
                 with self._lock:
                     del self._under_way[mail.id]
                 done.set()
-                self._wake.set()
+                self.loop.wake()
 
         thread = threading.Thread(target=deliver, name=f"mail-{mail.id}", daemon=True)
         with self._lock:
             self._under_way[mail.id] = thread
         thread.start()
         limit = time.monotonic() + self._own_way
-        while not (self._ending or done.is_set()) and time.monotonic() < limit:
+        while not (self.loop.ending.is_set() or done.is_set()) and time.monotonic() < limit:
             done.wait(0.2)
 
     def _take(self) -> Mail | None:
@@ -209,7 +201,7 @@ class Mailer:
 
     def _put_off(self, mail: Mail, error: MailNotTaken) -> None:
         pause: float | None
-        if self._ending:  # we hung up ourselves
+        if self.loop.ending.is_set():  # we hung up ourselves
             self._write_down(mail, lambda row: _failed(row, "", 0))
             return
         if error.server:
@@ -239,7 +231,7 @@ class Mailer:
                     f"ERROR: what became of mail {mail.id} could not be written down "
                     f"({type(error).__name__}). Trying again."
                 )
-                if self._ending:
+                if self.loop.ending.is_set():
                     return
                 time.sleep(1)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable, ProcessFailed
 from blossomtune_gradio.flower.lines.noise import is_noise
 from blossomtune_gradio.flower.link.control import FlowerControl
@@ -55,6 +56,11 @@ class SuperLink:
         self._port = 0
 
     # -- life ------------------------------------------------------------------------------
+
+    @property
+    def loops(self) -> list[Loop]:
+        """What copies the programs' output into the logs."""
+        return [follower.loop for follower in self._followers]
 
     def open(self) -> None:
         """Begin to read what both programs write."""

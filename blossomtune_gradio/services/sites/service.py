@@ -7,13 +7,14 @@ each change, see `reconciler.py`, and keeps what it saw, so that viewers cost th
 from __future__ import annotations
 
 import base64
-import threading
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.errors import FlowerError, FlowerUnreachable
 from blossomtune_gradio.flower.link.control import FlowerControl
 from blossomtune_gradio.flower.link.facts import Node
@@ -28,6 +29,7 @@ from blossomtune_gradio.services.sites.traffic import Traffic
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant, ParticipantStatus, SiteReport, now
 
+_log = logging.getLogger(__name__)
 _EVERY = 2.0  # seconds between two looks at Flower
 _SEEN_AWAY = timedelta(seconds=5)  # a ServerApp asks for answers every 3 s
 
@@ -90,30 +92,26 @@ class SiteService:
         on_lost: OnLost,
     ) -> None:
         """`control`: the SuperLink's Control API; it raises FlowerUnreachable."""
-        self._database, self._control, self._logs = database, control, logs
+        self._database, self._control = database, control
         self._reconciler = Reconciler(database, logs)
         self._records = SiteRecords(database, outbox, traffic, lost_after, on_lost)
         self._look, self._answers_since = Look({}, None), now()
         self._trouble = ""
         self._keys: frozenset[bytes] = frozenset()
-        self._wake, self._ending = threading.Event(), False
-        self._thread = threading.Thread(target=self._watch, name="sites", daemon=True)
+        self.loop = Loop("sites", self._watch, _EVERY)
 
     def open(self) -> None:
         """Start watching."""
-        self._thread.start()
+        self.loop.open()
 
     def close(self) -> None:
         """Stop watching."""
-        self._ending = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
+        if self.loop.close():
             self._records.write(self._look.nodes)
 
     def wake(self) -> None:
         """Something changed: look now."""
-        self._wake.set()
+        self.loop.wake()
 
     @property
     def trouble(self) -> str:
@@ -206,18 +204,18 @@ class SiteService:
     # -- the watch -------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        while not self._ending:
-            try:
-                self._compare()
-                self._trouble = ""
-            except FlowerUnreachable:
-                self._look, self._trouble = Look({}, None), ""
-            except FlowerError as error:
-                self._tell(str(error))
-            except Exception as error:  # noqa: BLE001 - the watch must outlive any surprise
-                self._tell(f"Comparing sites with Flower failed: {error!r}. See the log.")
-            self._wake.wait(_EVERY)
-            self._wake.clear()
+        try:
+            self._compare()
+            self._trouble = ""
+        except FlowerUnreachable:
+            self._look, self._trouble = Look({}, None), ""
+        except FlowerError as error:
+            if str(error) != self._trouble:
+                _log.error("%s", error)
+            self._trouble = str(error)
+        except Exception as error:
+            self._trouble = f"Comparing sites with Flower failed: {error!r}. See the log."
+            raise
 
     def _compare(self) -> None:
         try:
@@ -230,8 +228,3 @@ class SiteService:
             self._answers_since = now()
         self._look = Look(nodes, now())
         self._records.look(keys, nodes, self._answers_since)
-
-    def _tell(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            self._logs.append("blossomtune", [f"ERROR: {trouble}"])
-        self._trouble = trouble

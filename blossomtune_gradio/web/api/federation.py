@@ -9,7 +9,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.views.account import Me
-from blossomtune_gradio.views.federation import Health, ProcessView, SuperLinkView
+from blossomtune_gradio.views.federation import Health, LoopView, ProcessView, SuperLinkView
 from blossomtune_gradio.views.participant import RequestView
 from blossomtune_gradio.views.site import SiteView
 from blossomtune_gradio.web.api.caller import Caller
@@ -33,6 +33,7 @@ def router(app: Application, caller: Caller) -> APIRouter:
             sites=len(sites),
             online=sum(site.presence is Presence.ONLINE for site in sites),
             trouble=trouble,
+            loops=[LoopView.of(turns) for turns in app.loops.turns() if user.role >= Role.ADMIN],
         )
 
     @made.get("/me", summary="Whose token is this?")

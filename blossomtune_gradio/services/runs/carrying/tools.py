@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from blossomtune_gradio.background import Loops
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.flower.apps.catalogue import AppCatalogue
 from blossomtune_gradio.flower.apps.reads import NOTHING_KNOWN, AppReads, app_reads
@@ -24,6 +25,7 @@ class Tools:
     runtimes: Runtimes
     metrics: MetricService
     logs: LogStore
+    loops: Loops
     folders: RunFolders
     records: Path  # of child programs
 

@@ -6,9 +6,10 @@ goes well nor hold its slot for ever, so the work is tried again some times befo
 
 from __future__ import annotations
 
-import threading
+import logging
 from collections.abc import Callable
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.services.runs.carrying.follower import RunFollower
 from blossomtune_gradio.services.runs.carrying.submission import Submission
 from blossomtune_gradio.services.runs.carrying.tools import Tools
@@ -18,6 +19,7 @@ from blossomtune_gradio.services.runs.watching.watch import RunWatcher
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.store.models import Run, Wish
 
+_log = logging.getLogger(__name__)
 _TRIES, _PAUSE = 3, 2.0
 
 
@@ -27,46 +29,39 @@ class RunWorker:
     def __init__(
         self, run: Run, runtime: Runtime, tools: Tools, on_end: Callable[[], None]
     ) -> None:
-        self.run_id, self.runtime, self._tools, self._on_end = run.id, runtime, tools, on_end
+        self.run_id, self.runtime, self._tools, self._tries = run.id, runtime, tools, 0
         self.watcher = RunWatcher(run.id, runtime, tools.book)
-        self._ending = threading.Event()
+        self.loop = Loop(
+            "run", self._serve, 0, retry=_PAUSE, longest=_PAUSE, of=str(run.id), on_end=on_end
+        )
+        self._ending = self.loop.ending
         self._submission = Submission(run, runtime, tools, self._ending)
-        self._thread = threading.Thread(target=self._serve, name=f"run-{run.id}", daemon=True)
-
-    def start(self) -> None:
-        """Begin, or go on where the last program of ours ended."""
-        self._thread.start()
 
     @property
     def is_over(self) -> bool:
         """True when its slot is free again."""
-        return not self._thread.is_alive()
+        return self.loop.is_over
 
     def close(self) -> None:
         """Stop following; the run itself goes on."""
-        self._ending.set()
+        self.loop.end()
 
     def join(self, seconds: float) -> None:
         """Wait until its thread has gone and no `flwr run` is left."""
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        self.loop.close(seconds)
         self._submission.close()
 
     # -- the thread ------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        tries = 0
-        while not self._ending.is_set():
-            try:
-                self._work()
-                break
-            except Exception as error:  # noqa: BLE001 - one bad run must not wedge the queue
-                tries += 1
-                self._tools.book.tell(f"ERROR: Run {self.run_id} stumbled: {error!r}")
-                if tries >= _TRIES and self._give_up(error):
-                    break
-                self._ending.wait(_PAUSE)
-        self._on_end()
+        try:
+            self._work()
+        except Exception as error:
+            self._tries += 1
+            if self._tries >= _TRIES and self._give_up(error):  # it must not wedge the queue
+                self.loop.end()
+            raise
+        self.loop.end()
 
     def _work(self) -> None:
         book = self._tools.book
@@ -110,10 +105,11 @@ class RunWorker:
             run = self._tools.book.get(self.run_id)
             if run.flower_run_id is not None:
                 self.runtime.control.stop(int(run.flower_run_id))
-        except Exception as other:  # noqa: BLE001 - Flower may be what is broken
-            self._tools.book.tell(f"ERROR: Run {self.run_id} could not be stopped: {other!r}")
+        except Exception:  # noqa: BLE001 - Flower may be what is broken
+            _log.exception("Run %d could not be stopped.", self.run_id)
         try:
             self._tools.book.end(self.run_id, stumbled(error))
-        except Exception:  # noqa: BLE001 - the database may be what is broken; it is tried again
+        except Exception:  # noqa: BLE001 - the database may be broken; tried again
+            _log.exception("Run %d could not be ended.", self.run_id)
             return False
         return True

@@ -8,11 +8,11 @@ followed, and nothing new is admitted until enough have ended.
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from blossomtune_gradio.background import Loop
 from blossomtune_gradio.errors import FlowerError
 from blossomtune_gradio.services.runs.carrying.tools import Tools
 from blossomtune_gradio.services.runs.carrying.worker import RunWorker
@@ -45,21 +45,17 @@ class Runner:
         self._tools, self._book, self.runtimes = tools, tools.book, tools.runtimes
         self._workers: dict[int, RunWorker] = {}
         self._held: dict[int, _Held] = {}
-        self._wake, self._ending = threading.Event(), threading.Event()
         self._outside = [(runtime, Outside(runtime, tools)) for runtime in self.runtimes]
         self._looked_outside = 0.0
-        self._thread = threading.Thread(target=self._serve, name="runner", daemon=True)
+        self.loop = Loop("runner", self._step, _EVERY)
 
     def open(self) -> None:
         """Go on where the last program of ours ended."""
-        self._thread.start()
+        self.loop.open()
 
     def close(self) -> None:
         """Stop admitting and following; the runs themselves go on."""
-        self._ending.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(_LEAVE_SECONDS)
+        self.loop.close(_LEAVE_SECONDS)
         workers = list(self._workers.values())
         for worker in workers:
             worker.close()
@@ -68,7 +64,7 @@ class Runner:
 
     def wake(self) -> None:
         """Something changed: look at the queue now."""
-        self._wake.set()
+        self.loop.wake()
 
     def wait_of(self, run: Run) -> Wait | None:
         """What a run that has not ended waits for, or None."""
@@ -98,15 +94,6 @@ class Runner:
 
     # -- the thread ------------------------------------------------------------------------
 
-    def _serve(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self._step()
-            except Exception as error:  # noqa: BLE001 - the queue must outlive any surprise
-                self._book.tell(f"ERROR: The queue stumbled: {error!r}")
-            self._wake.wait(_EVERY)
-            self._wake.clear()
-
     def _step(self) -> None:
         self._workers = {n: worker for n, worker in self._workers.items() if not worker.is_over}
         self._look_outside()
@@ -115,7 +102,7 @@ class Runner:
                 self._employ(run)
         for run in self._book.queued():
             runtime = self.runtimes.of(run.runtime)
-            is_free = self._has_slot(runtime) and not self._ending.is_set()
+            is_free = self._has_slot(runtime) and not self.loop.ending.is_set()
             if runtime.lack() or (not is_free and run.waiting_since is None):
                 continue  # in the second case its deadline has not begun
             if self._may_begin(run, runtime) and is_free and self._book.submitted(run.id):
@@ -139,7 +126,8 @@ class Runner:
     def _employ(self, run: Run) -> None:
         worker = RunWorker(run, self.runtimes.of(run.runtime), self._tools, self.wake)
         self._workers[run.id] = worker
-        worker.start()
+        self._tools.loops.add(worker.loop)
+        worker.loop.open()
 
     def _may_begin(self, run: Run, runtime: Runtime) -> bool:
         """Whether enough sites are online; else its wait, and what the deadline says, is noted."""
