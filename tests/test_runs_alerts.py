@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from standardwebhooks import Webhook as Signer
+from standardwebhooks import WebhookVerificationError
 
 from blossomtune_gradio.errors import InvalidInput, NotAllowed
 from blossomtune_gradio.identity import Role, User
@@ -21,7 +24,7 @@ from blossomtune_gradio.services.notices.webhooks import WebhookService
 from blossomtune_gradio.services.runs.alerts import AlertService
 from blossomtune_gradio.services.runs.book import RunBook
 from blossomtune_gradio.services.runs.judging.end import Verdict
-from blossomtune_gradio.store.models import Run, RunStatus, now
+from blossomtune_gradio.store.models import Run, RunStatus, Webhook, now
 from tests.people import ADMIN
 from tests.support import wait_for
 
@@ -107,9 +110,32 @@ def test_a_webhook_is_signed_and_names_what_happened(book, webhooks, receiver):
     expected = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
     assert headers["X-BlossomTune-Signature"] == f"v1={expected}"
     assert abs(int(stamp) - time.time()) < 60
+    lower = {name.lower(): value for name, value in headers.items()}
+    assert secret.startswith("whsec_")
+    assert Signer(secret).verify(body, lower) == json.loads(body)
+    assert lower["webhook-id"] == f"msg_{json.loads(body)['id']}"
     said = json.loads(body)
     assert said["event"] == "run_failed"
     assert (said["run"]["name"], said["run"]["cause"]) == ("one", "It broke.")
+
+
+def test_a_secret_from_before_the_standard_format_is_good_for_its_libraries(
+    database, webhooks, receiver
+):
+    hook, _ = webhooks.add(receiver.url, ["run_failed"], ADA)
+    with database.write() as session:
+        session.get_one(Webhook, hook.id).secret = "a-secret_of-before"
+    webhooks.test(hook.id, ADA)
+    webhooks.deliver_due()
+    headers, body = receiver.got[0]
+    lower = {name.lower(): value for name, value in headers.items()}
+    as_libraries_want_it = "whsec_" + base64.b64encode(b"a-secret_of-before").decode()
+    assert Signer(as_libraries_want_it).verify(body, lower)["event"] == "test"
+    with pytest.raises(WebhookVerificationError):
+        Signer(as_libraries_want_it).verify(body + b" ", lower)
+    stamp = headers["X-BlossomTune-Timestamp"].encode()
+    expected = hmac.new(b"a-secret_of-before", stamp + b"." + body, hashlib.sha256).hexdigest()
+    assert headers["X-BlossomTune-Signature"] == f"v1={expected}"
 
 
 def test_only_the_chosen_events_and_the_chosen_run_are_told(book, webhooks, receiver):

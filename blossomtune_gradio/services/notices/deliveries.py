@@ -1,9 +1,8 @@
 """The worker that takes messages to webhooks, and how one message is sent.
 
-A message is a JSON object in a POST. `X-BlossomTune-Signature` is `v1=` and the HMAC-SHA256 (hex),
-with the webhook's secret, of the timestamp, a dot and the body; `X-BlossomTune-Timestamp` is that
-timestamp in seconds. What is not taken with a 2xx answer is tried again with growing pauses, then
-given up and shown. Redirects are not followed, and the body of an answer is not read.
+A message is a JSON object in a POST, signed (see `webhook_signature`). What is not taken with a 2xx
+answer is tried again with growing pauses, then given up and shown. Redirects are not followed, and
+the body of an answer is not read.
 
 Each webhook has a queue of its own and one message under way at a time; nobody has more than four
 under way. A call has one deadline for everything: name, connection, TLS, sending and answer.
@@ -13,12 +12,9 @@ Surprise: asking for a name cannot be broken off, so it is done in a thread that
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import ssl
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -32,6 +28,7 @@ from sqlalchemy import func, select
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.notices.webhook_address import AddressGuard
+from blossomtune_gradio.services.notices.webhook_signature import signed
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import DeliveryStatus, Webhook, WebhookDelivery, now
 
@@ -180,7 +177,6 @@ class Deliveries:
         body = json.dumps(
             {"id": delivery.id, "event": delivery.event, **delivery.payload}, ensure_ascii=False
         ).encode()
-        stamp = str(int(time.time()))
         target = await _aside(lambda: self._guard.target(hook.url))
         headers = {
             "Host": target.host_header,
@@ -188,8 +184,7 @@ class Deliveries:
             "User-Agent": "BlossomTune",
             "X-BlossomTune-Event": delivery.event,
             "X-BlossomTune-Delivery": str(delivery.id),
-            "X-BlossomTune-Timestamp": stamp,
-            "X-BlossomTune-Signature": signature(hook.secret, stamp, body),
+            **signed(hook.secret, delivery.id, body, now()),
         }
         async with (
             httpx.AsyncClient(verify=self._tls, timeout=self._seconds, trust_env=False) as client,
@@ -207,12 +202,6 @@ class Deliveries:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return httpx.create_ssl_context(trust_env=False)
-
-
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What a receiver computes as well and compares."""
-    signed = f"{timestamp}.".encode() + body
-    return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 async def _aside(work: Callable[[], _Result]) -> _Result:

@@ -5,7 +5,6 @@ How a message looks and how it gets to its receiver: `deliveries`.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from blossomtune_gradio.logs import LogStore
 from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.services.notices.deliveries import PAUSES, SECONDS, Deliveries
 from blossomtune_gradio.services.notices.webhook_address import AddressGuard
+from blossomtune_gradio.services.notices.webhook_signature import new_secret
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import (
     AlertKind,
@@ -66,7 +66,7 @@ class WebhookService:
             raise InvalidInput(f"Choose from these events: {', '.join(AlertKind)}.")
         hook = Webhook(
             url=url,
-            secret=secrets.token_urlsafe(32),
+            secret=new_secret(),
             events=chosen,
             run_id=run_id,
             owner=by.id,
