@@ -245,7 +245,7 @@ def test_a_silent_server_does_not_hold_up_the_end(database, outbox, sending):
         limit = time.monotonic() + 20
         mailer.close()
         assert time.monotonic() < limit
-        assert not mailer._thread.is_alive()
+        assert mailer.loop.is_over
     assert words(database) == ["failed"]
     with database.read() as session:
         assert session.query(Mail).one().next_try_at <= now()
