@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from blossomtune_gradio.web import policy
 from blossomtune_gradio.web.problems import problem
 
 _UNSAFE = frozenset(("POST", "PUT", "PATCH", "DELETE"))
@@ -35,7 +36,6 @@ _OURS = re.compile(
 _SIGNING_IN = re.compile(r"GET /login(/callback)?(/[a-z0-9-]+)?|POST /logout(/everywhere)?")
 _PARTS = re.compile(r"GET /parts/[0-9a-f]{16}/([a-z_]+/)?[a-z_]+\.(js|css)")
 _METHODS = frozenset(("GET", "HEAD", *_UNSAFE))  # OPTIONS is asked by other sites only
-_HUGGING_FACE = "https://huggingface.co https://*.huggingface.co"
 _FOREIGN = (b"access-control-",)  # Gradio would let any other site read its answers
 
 
@@ -47,11 +47,10 @@ class Doors:
     ) -> None:
         """`hosts` are the names (without port) this server answers to; empty: any."""
         self._app, self._hosts = app, frozenset(hosts)
-        frames = f"frame-ancestors {_HUGGING_FACE if on_space else repr('none')}"
         self._always = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
-            (b"content-security-policy", frames.encode()),
+            (policy.HEADER, policy.framed_by(on_space=on_space)),
             *([_YEAR_OF_HTTPS] if https else []),
         ]
 
@@ -107,6 +106,7 @@ def _host_name(host: str) -> str:
 def _with_headers(send: Send, always: list[tuple[bytes, bytes]], *, lasting: bool) -> Send:
     """Adds `always`, takes away what opens answers to other sites.
 
+    What has no policy of its own, as pages have, may do nothing in a browser.
     Asset names carry a hash of their content, so a browser need not ask for them again.
     """
 
@@ -114,7 +114,9 @@ def _with_headers(send: Send, always: list[tuple[bytes, bytes]], *, lasting: boo
         if message["type"] == "http.response.start":
             kept = [h for h in message["headers"] if not h[0].lower().startswith(_FOREIGN)]
             for_long = [_FOR_A_YEAR] if lasting and message["status"] == 200 else []
-            message = {**message, "headers": [*kept, *always, *for_long]}
+            told = any(h[0].lower() == policy.HEADER for h in kept)
+            alone = [] if told else [(policy.HEADER, policy.NOTHING)]
+            message = {**message, "headers": [*kept, *alone, *always, *for_long]}
         await send(message)
 
     return with_headers

@@ -3,7 +3,8 @@
 Gradio puts what is given as its `head=` in by script, after its files have come one after the
 other; only here can a page say early which files it needs, and who asks. So the parts need not wait
 for the header to tell the role, files are fetched side by side, and nothing is drawn before the
-style of the parts is there. Surprise: what has no `<base>`, as a page of Gradio has, is passed on
+style of the parts is there. The page's policy is made here too, as its scripts must carry the nonce
+that it names. Surprise: what has no `<base>`, as a page of Gradio has, is passed on
 as it is.
 """
 
@@ -16,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from blossomtune_gradio.web import policy
 from blossomtune_gradio.web.login import current_user
 
 _BASE = re.compile(rb"<base [^>]*>")  # what addresses are relative to: links come after it
@@ -63,7 +65,8 @@ class _Page:
             user = await run_in_threadpool(current_user, Request(self._scope))
             body = body.replace(b"</head>", self._style + b"</head>", 1)
             body = body.replace(b"<html", f'<html data-role="{int(user.role)}"'.encode(), 1)
-            headers.append((b"cache-control", b"private, no-cache"))
+            body, allowed = policy.with_nonce(body)
+            headers += [(policy.HEADER, allowed), (b"cache-control", b"private, no-cache")]
         headers.append((b"content-length", str(len(body)).encode()))
         await self._send({**start, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
