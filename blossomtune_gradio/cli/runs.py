@@ -17,6 +17,11 @@ STOPPED, DEADLINE, TROUBLE = 2, 3, 4
 _CODES = {"completed": 0, "failed": 1, "lost": 1, "stopped": STOPPED}
 _PAUSE = 1.0  # seconds between two looks
 _COLUMNS = ("id", "name", "app", "status", "progress", "created_by", "why")
+_FIRST = (  # of one run, in this order; then whatever else the server tells
+    *("id", "name", "app", "status", "why", "advice", "evidence", "round", "rounds", "config"),
+    *("tags", "note", "created_by", "source", "created_at", "started_at", "ended_at"),
+    *("flower_run_id", "app_hash", "command"),
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -145,13 +150,7 @@ def _show(arguments: argparse.Namespace) -> int:
             part: server.get(f"/runs/{arguments.id}/{part}")
             for part in ("events", "sites", "metrics")
         }
-    lines = facts(
-        run, "id", "name", "app", "status", "why", "advice", "evidence", "round", "rounds"
-    )
-    lines += facts(
-        run, "config", "tags", "note", "created_by", "source", "created_at", "started_at"
-    )
-    lines += facts(run, "ended_at", "flower_run_id", "app_hash", "command")
+    lines = facts(run, *_FIRST, *(name for name in run if name not in _FIRST))
     lines += [""] + [f"{e['at'][11:19]}  {e['text']}" for e in more["events"]]
     if more["sites"]:
         columns = ("name", "partition", "asked", "answered", "failures", "last_error")
