@@ -41,7 +41,7 @@ def table(rows: Sequence[Mapping[str, Any]], *columns: str, nothing: str) -> lis
 def facts(row: Mapping[str, Any], *names: str) -> list[str]:
     """One line per name that has a value."""
     said = [(name, row.get(name)) for name in names]
-    return [f"{name.replace('_', ' '):<14}{_cell(v, 4000)}" for name, v in said if v not in _NONE]
+    return [f"{name.replace('_', ' '):<13} {_cell(v, 4000)}" for name, v in said if v not in _NONE]
 
 
 def _cell(value: object, widest: int = _WIDEST) -> str:
