@@ -26,7 +26,7 @@ _at_work_for: ContextVar[Loops | None] = ContextVar("at_work_for", default=None)
 
 
 @dataclass(frozen=True)
-class Turns:
+class LoopCount:
     """How a loop has fared; of several with one name, how all of them have."""
 
     name: str
@@ -41,11 +41,11 @@ class Turns:
         """Its newest turn was a fault."""
         return (self.last_fault_at or _LONG_AGO) > (self.last_good_at or _LONG_AGO)
 
-    def and_of(self, other: Turns) -> Turns:
+    def and_of(self, other: LoopCount) -> LoopCount:
         """Both together, under this name."""
         newer = max(self, other, key=lambda turns: turns.last_fault_at or _LONG_AGO)
         good = [at for at in (self.last_good_at, other.last_good_at) if at]
-        return Turns(
+        return LoopCount(
             self.name,
             self.turns + other.turns,
             self.faults + other.faults,
@@ -80,7 +80,7 @@ class Loop:
         self._retry, self._longest = retry, longest
         self._wake, self._over = threading.Event(), threading.Event()
         self._said, self._in_a_row = "", 0  # the last fault, as it was logged
-        self._turns = Turns(name)
+        self._turns = LoopCount(name)
         self._title = f"{name} {of}".rstrip()
         self.loops: Loops | None = None
         self._thread = threading.Thread(
@@ -88,7 +88,7 @@ class Loop:
         )
 
     @property
-    def turns(self) -> Turns:
+    def turns(self) -> LoopCount:
         """How it has fared until now."""
         return self._turns
 
@@ -167,7 +167,7 @@ class Loops:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._alive: list[Loop] = []
-        self._past: dict[str, Turns] = {}
+        self._past: dict[str, LoopCount] = {}
 
     def add(self, *loops: Loop) -> None:
         """Count these, before they are opened."""
@@ -177,7 +177,7 @@ class Loops:
                 loop.loops = self
                 self._alive.append(loop)
 
-    def turns(self) -> list[Turns]:
+    def turns(self) -> list[LoopCount]:
         """How they have fared, one for each name, by name."""
         with self._lock:
             self._forget()
@@ -212,7 +212,7 @@ def reason(error: BaseException) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _count(names: dict[str, Turns], loops: Iterable[Loop]) -> None:
+def _count(names: dict[str, LoopCount], loops: Iterable[Loop]) -> None:
     for loop in loops:
         turns = loop.turns
         names[turns.name] = names[turns.name].and_of(turns) if turns.name in names else turns

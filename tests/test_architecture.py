@@ -212,6 +212,16 @@ def _functions() -> Iterator[tuple[str, int]]:
                     yield name, (node.end_lineno or 0) - node.lineno + 1
 
 
+def test_no_two_classes_have_one_name():
+    names: dict[str, list[str]] = {}
+    for path in _modules():
+        if path.parent.name != "site":  # a program of its own
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    names.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in names.items() if len(paths) > 1} == {}
+
+
 def test_functions_are_short():
     functions = list(_functions())
     lengths = sorted(lines for _, lines in functions)

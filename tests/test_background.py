@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.background import Loop, Loops, Turns
+from blossomtune_gradio.background import Loop, LoopCount, Loops
 from blossomtune_gradio.errors import NotPossible
 from blossomtune_gradio.flower.link.control import FlowerControl
 from blossomtune_gradio.identity import SYSTEM
@@ -144,11 +144,11 @@ def test_loops_of_one_name_are_counted_together_and_not_forgotten_when_they_have
 def test_of_two_with_one_name_the_newer_fault_and_the_newer_good_turn_are_told():
     now = datetime.now(UTC)
     at = [
-        Turns("x", 2, 1, "old", now - timedelta(hours=1), now),
-        Turns("x", 3, 2, "new", now, now - timedelta(hours=1)),
+        LoopCount("x", 2, 1, "old", now - timedelta(hours=1), now),
+        LoopCount("x", 3, 2, "new", now, now - timedelta(hours=1)),
     ]
-    assert at[0].and_of(at[1]) == Turns("x", 5, 3, "new", now, now)
-    assert at[1].and_of(at[0]) == Turns("x", 5, 3, "new", now, now)
+    assert at[0].and_of(at[1]) == LoopCount("x", 5, 3, "new", now, now)
+    assert at[1].and_of(at[0]) == LoopCount("x", 5, 3, "new", now, now)
 
 
 # -- what the operator reads ----------------------------------------------------------------------
@@ -286,7 +286,7 @@ def without(app: Application, table: str) -> Iterator[None]:
             session.execute(text(f"ALTER TABLE {table}_away RENAME TO {table}"))
 
 
-def turns_of(app: Application, name: str) -> Turns:
+def turns_of(app: Application, name: str) -> LoopCount:
     return next(turns for turns in app.loops.turns() if turns.name == name)
 
 

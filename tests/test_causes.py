@@ -15,7 +15,13 @@ from typing import Any
 import pytest
 
 from blossomtune_gradio.flower.lines.cause_table import codes
-from blossomtune_gradio.flower.lines.diagnosis import UNNAMED, Cause, Who, diagnose, server_cause
+from blossomtune_gradio.flower.lines.diagnosis import (
+    UNNAMED,
+    Diagnosis,
+    Who,
+    diagnose,
+    server_cause,
+)
 from blossomtune_gradio.flower.lines.raised import raised
 from blossomtune_gradio.plain_text import plain
 from tests.raising import entries
@@ -38,7 +44,7 @@ def anew() -> dict[str, dict[str, Any]]:
     return json.loads(done.stdout)
 
 
-def faults(entry: dict[str, Any], cause: Cause, wanted: str) -> list[str]:
+def faults(entry: dict[str, Any], cause: Diagnosis, wanted: str) -> list[str]:
     """What a person would be told wrongly."""
     what = raised(entry["said"])
     words = list(entry.get("has", ()))

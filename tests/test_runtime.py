@@ -19,7 +19,7 @@ from blossomtune_gradio.processes import State, Status
 from blossomtune_gradio.services.runs.watching import waiting
 from blossomtune_gradio.services.runtimes.known import Runtimes
 from blossomtune_gradio.services.runtimes.runtime import (
-    Connection,
+    FlwrConnection,
     Incident,
     Lack,
     RunProgram,
@@ -61,7 +61,7 @@ class Toy:
     name, slots = "toy", 1
 
     def __init__(self, home: Path) -> None:
-        self.connection = Connection("toy", home, {"PATH": PATH})
+        self.connection = FlwrConnection("toy", home, {"PATH": PATH})
         self.control = self.messages = self
         self.missing: Lack | None = None
         self.ended: list[Incident] = []

@@ -17,7 +17,7 @@ from flwr.proto.node_pb2 import NodeInfo
 
 from blossomtune_gradio.flower.link.facts import Node, node_fact
 from blossomtune_gradio.services.notices.outbox import Outbox
-from blossomtune_gradio.services.review.directory import Person
+from blossomtune_gradio.services.review.directory import DirectoryRow
 from blossomtune_gradio.services.review.query import SITES, Query
 from blossomtune_gradio.services.sites.reconciler import Key
 from blossomtune_gradio.services.sites.records import SiteRecords
@@ -217,7 +217,7 @@ def test_approve_online_work_revoke_gone_and_the_superlink_stays(federation):
     run = federation.ended(federation.start("message_app"))
     assert run.status is RunStatus.COMPLETED, run.cause
 
-    def person(name: str) -> Person:
+    def person(name: str) -> DirectoryRow:
         return app.directory.page(ADMIN, Query(view=SITES, search=name)).people[0]
 
     for name in ("North", "South"):

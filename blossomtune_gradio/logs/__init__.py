@@ -8,6 +8,6 @@ lines in memory, `files` reads a file backwards.
 from blossomtune_gradio.logs.follower import FileFollower
 from blossomtune_gradio.logs.handler import OperatorLog
 from blossomtune_gradio.logs.lines import Line, read_level
-from blossomtune_gradio.logs.store import LogStore, Page
+from blossomtune_gradio.logs.store import LinesPage, LogStore
 
-__all__ = ["FileFollower", "Line", "LogStore", "OperatorLog", "Page", "read_level"]
+__all__ = ["FileFollower", "Line", "LinesPage", "LogStore", "OperatorLog", "read_level"]

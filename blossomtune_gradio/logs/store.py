@@ -23,7 +23,7 @@ _WARM = 64  # sources whose newest lines are in memory at the same time
 
 
 @dataclass(frozen=True)
-class Page:
+class LinesPage:
     lines: list[Line]  # of all sources, by time; those of one source in their own order
     cursor: dict[str, int]  # to ask with the next time
     more: bool  # there are more lines already: ask again at once
@@ -71,7 +71,7 @@ class LogStore:
         sources: Collection[str] | None = None,
         limit: int = 500,
         tail: int = 300,
-    ) -> Page:
+    ) -> LinesPage:
         """Lines after `cursor`, of `sources` or all, the `limit` oldest of them.
 
         A source that the cursor lacks begins `tail` lines from its end; so does one that is shorter
@@ -88,7 +88,7 @@ class LogStore:
         merged = heapq.merge(*parts, key=lambda line: line.time)
         page = list(islice(merged, limit))
         after.update((line.source, line.offset) for line in page)
-        return Page(page, after, more=next(merged, None) is not None)
+        return LinesPage(page, after, more=next(merged, None) is not None)
 
     def page_before(self, source: str, offset: int, limit: int) -> list[Line]:
         """For scrolling back: up to `limit` lines before the line with this `offset`.

@@ -23,7 +23,7 @@ _LOOK = 0.1  # seconds between two looks at the child
 _log = logging.getLogger(__name__)
 
 
-class Move(Protocol):
+class StateMove(Protocol):
     def __call__(self, *moves: tuple[State, str]) -> None:
         """Make these moves (new state, reason) at once."""
 
@@ -43,10 +43,10 @@ class Life:
         self._pause = 0.0
         self._thread: Thread | None = None
 
-    def begin(self, move: Move, broke: Callable[[str], None]) -> None:
+    def begin(self, move: StateMove, broke: Callable[[str], None]) -> None:
         self._run(self._live, move, broke)
 
-    def end_again(self, move: Move, broke: Callable[[str], None]) -> None:
+    def end_again(self, move: StateMove, broke: Callable[[str], None]) -> None:
         """One more try to end what survived the last one."""
         self._run(self._end, move, broke)
 
@@ -71,7 +71,9 @@ class Life:
 
     # -- below: on its own thread ---------------------------------------------------------------
 
-    def _run(self, work: Callable[[Move], None], move: Move, broke: Callable[[str], None]) -> None:
+    def _run(
+        self, work: Callable[[StateMove], None], move: StateMove, broke: Callable[[str], None]
+    ) -> None:
         def run() -> None:
             try:
                 work(move)
@@ -83,7 +85,7 @@ class Life:
         self._thread = Thread(target=run, name=name, daemon=True)
         self._thread.start()
 
-    def _live(self, move: Move) -> None:
+    def _live(self, move: StateMove) -> None:
         child: Child | None = self.child
         trouble = ""
         while True:
@@ -101,7 +103,7 @@ class Life:
                 return
             child, trouble = self._start_again(move)
 
-    def _attend(self, child: Child, move: Move) -> str:
+    def _attend(self, child: Child, move: StateMove) -> str:
         """Until the child ended or somebody asked; a sentence if it was not ready in time."""
         if self.program.ready is not None:
             trouble = self._await_ready(child, self.program.ready)
@@ -129,7 +131,7 @@ class Life:
             self._wake.wait(_LOOK)
         return ""
 
-    def _bury(self, child: Child | None, trouble: str, move: Move) -> None:
+    def _bury(self, child: Child | None, trouble: str, move: StateMove) -> None:
         """The child ended by itself or never got ready: clear its tree, tell how it came."""
         state, lines = State.FAILED, ""
         if child is not None:
@@ -153,7 +155,7 @@ class Life:
         if not self.survivors:  # until the end is told, a crash of ours must not forget it
             self._records.delete()
 
-    def _start_again(self, move: Move) -> tuple[Child | None, str]:
+    def _start_again(self, move: StateMove) -> tuple[Child | None, str]:
         self.restarts += 1
         self._began = time.monotonic()
         self.exit_code = None
@@ -164,7 +166,7 @@ class Life:
             return None, str(error)
         return self.child, ""
 
-    def _end(self, move: Move) -> None:
+    def _end(self, move: StateMove) -> None:
         """The way down that somebody asked for."""
         move((State.STOPPING, ""))
         self.survivors = ""

@@ -35,7 +35,7 @@ _PRIVATE = ("audit.key", "session.key", "local-token", "flower/superexec.secret"
 
 
 @dataclass(frozen=True)
-class Finding:
+class SetupCheck:
     """One check. The sentence says what to do where it is not good."""
 
     name: str
@@ -43,7 +43,7 @@ class Finding:
     sentence: str
 
 
-def check_all(settings: Settings, server_runs: bool) -> Iterator[Finding]:
+def check_all(settings: Settings, server_runs: bool) -> Iterator[SetupCheck]:
     """All checks that need no server; `server_runs` says whether ours has the ports."""
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("Python", _python),
@@ -65,11 +65,11 @@ def check_all(settings: Settings, server_runs: bool) -> Iterator[Finding]:
     )
     for name, check in checks:
         try:
-            yield Finding(name, True, check())
+            yield SetupCheck(name, True, check())
         except _Bad as fault:
-            yield Finding(name, False, str(fault))
+            yield SetupCheck(name, False, str(fault))
         except (OSError, BlossomError) as error:
-            yield Finding(name, False, f"{error}")
+            yield SetupCheck(name, False, f"{error}")
 
 
 class _Bad(Exception):

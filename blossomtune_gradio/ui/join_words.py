@@ -25,7 +25,7 @@ _YOU, _ADMIN, _SITE, _NOBODY = "Your turn", "An admin's turn", "Your site's turn
 
 
 @dataclass(frozen=True)
-class Stage:
+class JoinStage:
     """What the page says of one moment of the way."""
 
     name: str
@@ -41,7 +41,7 @@ class Stage:
 
 def stage_of(
     signed_in: bool, mine: Participant | None, site: Site | None, *, delivers: bool = True
-) -> Stage:
+) -> JoinStage:
     """The stage of a visitor; `mine` is their own request, `site` how Flower sees their site.
 
     `delivers`: there is a mail server; without one nothing is said of mails.
@@ -57,10 +57,10 @@ def stage_of(
     return _BEFORE[mine.status]
 
 
-def _approved(mine: Participant, site: Site | None) -> Stage:
+def _approved(mine: Participant, site: Site | None) -> JoinStage:
     presence = site.presence if site else Presence.NO_KEY
     if presence is Presence.NO_KEY:
-        return Stage(
+        return JoinStage(
             "kit",
             4,
             _YOU,
@@ -71,7 +71,7 @@ def _approved(mine: Participant, site: Site | None) -> Stage:
     return _SITE_STAGES.get(presence, _SITE_STAGES[Presence.UNKNOWN])
 
 
-_SIGN_IN = Stage(
+_SIGN_IN = JoinStage(
     "sign-in",
     0,
     _YOU,
@@ -79,7 +79,7 @@ _SIGN_IN = Stage(
     "Sign in first, so that your request is yours and nobody else can act for you.",
     "You ask for access; that takes two minutes.",
 )
-_ASK = Stage(
+_ASK = JoinStage(
     "ask",
     1,
     _YOU,
@@ -87,7 +87,7 @@ _ASK = Stage(
     "Tell the admins who you are and what your site brings.",
     "A code is mailed to you, to prove that the address is yours.",
 )
-_PROVE_WITHOUT_MAIL = Stage(
+_PROVE_WITHOUT_MAIL = JoinStage(
     "prove",
     2,
     _YOU,
@@ -96,7 +96,7 @@ _PROVE_WITHOUT_MAIL = Stage(
     "An admin decides. Look in here now and then: no mail tells you.",
 )
 _BEFORE = {
-    Status.REQUESTED: Stage(
+    Status.REQUESTED: JoinStage(
         "prove",
         2,
         _YOU,
@@ -104,7 +104,7 @@ _BEFORE = {
         "A code is on its way to you. Type it here.",
         "An admin decides. You are told by mail, so you need not wait here.",
     ),
-    Status.CONFIRMED: Stage(
+    Status.CONFIRMED: JoinStage(
         "wait",
         3,
         _ADMIN,
@@ -112,7 +112,7 @@ _BEFORE = {
         "Your address is proven and the admins see your request. You can close this page.",
         "You get a mail. Once approved, your kit is here.",
     ),
-    Status.DENIED: Stage(
+    Status.DENIED: JoinStage(
         "denied",
         3,
         _YOU,
@@ -121,7 +121,7 @@ _BEFORE = {
         tone="bad",
         ended=True,
     ),
-    Status.REVOKED: Stage(
+    Status.REVOKED: JoinStage(
         "revoked",
         5,
         _YOU,
@@ -130,7 +130,7 @@ _BEFORE = {
         tone="bad",
         ended=True,
     ),
-    Status.WITHDRAWN: Stage(
+    Status.WITHDRAWN: JoinStage(
         "withdrawn",
         1,
         _YOU,
@@ -141,7 +141,7 @@ _BEFORE = {
     ),
 }
 _SITE_STAGES = {
-    Presence.ONLINE: Stage(
+    Presence.ONLINE: JoinStage(
         "online",
         5,
         _NOBODY,
@@ -150,7 +150,7 @@ _SITE_STAGES = {
         tone="good",
         all_done=True,
     ),
-    Presence.OFFLINE: Stage(
+    Presence.OFFLINE: JoinStage(
         "offline",
         5,
         _YOU,
@@ -159,7 +159,7 @@ _SITE_STAGES = {
         "Once join.py runs again, the site is back within a minute, with the same key.",
         tone="bad",
     ),
-    Presence.REGISTERED: Stage(
+    Presence.REGISTERED: JoinStage(
         "connect",
         5,
         _SITE,
@@ -167,7 +167,7 @@ _SITE_STAGES = {
         "Its key is registered. The site itself has not been seen yet.",
         "It shows up here within seconds of its start.",
     ),
-    Presence.UNKNOWN: Stage(
+    Presence.UNKNOWN: JoinStage(
         "paused",
         5,
         _ADMIN,

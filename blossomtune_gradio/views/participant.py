@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from blossomtune_gradio.services.review.directory import Details, Page, Person
+from blossomtune_gradio.services.review.directory import Details, DirectoryPage, DirectoryRow
 from blossomtune_gradio.services.sites.reconciler import Drift
 from blossomtune_gradio.store.models import PARTICIPANT_MOVES, Participant
 from blossomtune_gradio.store.models import ParticipantStatus as Status
@@ -136,7 +136,7 @@ class PeoplePage(View):
     now: str
 
 
-def people_page(page: Page, view: str, drift: list[Drift]) -> dict[str, Any]:
+def people_page(page: DirectoryPage, view: str, drift: list[Drift]) -> dict[str, Any]:
     """For the script of the table."""
     return PeoplePage.of(
         page,
@@ -160,7 +160,7 @@ def person_details(details: Details) -> dict[str, Any]:
     ).to_json()
 
 
-def _seen(person: Person) -> dict[str, object]:
+def _seen(person: DirectoryRow) -> dict[str, object]:
     """How the site of this person is seen; no word for one that is not approved."""
     word = PRESENCE[person.presence] if person.presence else Word("", "off")
     return {

@@ -16,7 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.background import Turns
+from blossomtune_gradio.background import LoopCount
 from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
 from blossomtune_gradio.identity import STRANGER, Role, require
 from blossomtune_gradio.services.runs.rows import source_of
@@ -140,7 +140,7 @@ def page_router(app: Application) -> APIRouter:
     return router
 
 
-def _loops(all_turns: Sequence[Turns]) -> dict[str, dict[str, Any]]:
+def _loops(all_turns: Sequence[LoopCount]) -> dict[str, dict[str, Any]]:
     """Counts and times, for anybody; what a fault says is for admins, see `/api/v1/health`."""
     return {
         turns.name: {

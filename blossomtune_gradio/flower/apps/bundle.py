@@ -22,7 +22,7 @@ from flwr.cli.utils import AppPathDepthError
 
 from blossomtune_gradio.errors import InvalidInput
 from blossomtune_gradio.flower.apps.facts import Finding, Level
-from blossomtune_gradio.flower.apps.tree import AppTree, Entry
+from blossomtune_gradio.flower.apps.tree import AppTree, TreeEntry
 
 _LARGEST_UNPACKED = 50 * 1024 * 1024  # bytes; Flower's limit is 10 MB packed, more is not read
 _PACKED = (".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl")
@@ -137,7 +137,7 @@ def _require_simple(patterns: list[str], names: list[str]) -> None:
         )
 
 
-def _link(tree: AppTree, entry: Entry) -> Finding:
+def _link(tree: AppTree, entry: TreeEntry) -> Finding:
     real = os.path.realpath(tree.root / entry.name)
     root = os.path.realpath(tree.root)
     if real != root and os.path.commonpath([real, root]) == root:
@@ -147,7 +147,7 @@ def _link(tree: AppTree, entry: Entry) -> Finding:
     )
 
 
-def _odd_names(files: Iterable[Entry]) -> Iterator[Finding]:
+def _odd_names(files: Iterable[TreeEntry]) -> Iterator[Finding]:
     for entry in files:
         if not entry.name.isprintable():
             level: Level = "error" if travels(entry.name) else "warning"

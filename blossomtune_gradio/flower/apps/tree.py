@@ -27,7 +27,7 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTT
 
 
 @dataclass(frozen=True)
-class Entry:
+class TreeEntry:
     """A file, folder, link or something special; `name` is its POSIX path in the app."""
 
     name: str
@@ -41,11 +41,11 @@ class AppTree:
     def __init__(self, root: Path) -> None:
         """Walk. Never raises: what cannot be seen is told in `faults`."""
         self.root = root
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, TreeEntry] = {}
         self.faults: list[str] = []
         self._digest = sha256()
         for name, status in self._walk():
-            entry = Entry(name, _kind(status.st_mode), status.st_size)
+            entry = TreeEntry(name, _kind(status.st_mode), status.st_size)
             self.entries[name] = entry
             seen = (name, entry.kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             self._digest.update(repr(seen).encode("utf-8", "surrogateescape"))
@@ -56,7 +56,7 @@ class AppTree:
         """Hex digest of all names, kinds, sizes and times."""
         return self._digest.hexdigest()
 
-    def of(self, kind: Kind) -> Iterator[Entry]:
+    def of(self, kind: Kind) -> Iterator[TreeEntry]:
         """All entries of that kind."""
         return (entry for entry in self.entries.values() if entry.kind == kind)
 

@@ -24,7 +24,7 @@ _FORMS = re.compile(r"\[([^\[\]|]+)\|([^\[\]|]+)\]")  # [needs|need]
 
 
 @dataclass(frozen=True)
-class Cause:
+class Diagnosis:
     """Why something failed. `code` is stable and for programs, the rest is for people."""
 
     code: str
@@ -65,7 +65,7 @@ def together(names: Sequence[str]) -> Who:
 
 def diagnose(
     who: Who, said: str, evidence: Sequence[str] = (), reads: AppReads = NOTHING_KNOWN
-) -> Cause:
+) -> Diagnosis:
     """The cause behind an error reply's reason, or a line such as `KeyError: 'age'`.
 
     `evidence` is what to show; what was said when there is none. `reads` is what the app asks for.
@@ -74,13 +74,13 @@ def diagnose(
     return _cause(who, what, evidence or [spoken(said) or "it gave no reason"], reads)
 
 
-def server_cause(details: str, lines: Sequence[str], reads: AppReads = NOTHING_KNOWN) -> Cause:
+def server_cause(details: str, lines: Sequence[str], reads: AppReads = NOTHING_KNOWN) -> Diagnosis:
     """Why a ServerApp failed: Flower's details, and the traceback in its log if there is one."""
     what = raised_by_server(details, lines)
     return _cause(SERVER, what, what.lines or [what.headline or "it gave no reason"], reads)
 
 
-def program_cause(name: str, lines: Sequence[str]) -> Cause | None:
+def program_cause(name: str, lines: Sequence[str]) -> Diagnosis | None:
     """Why a program of ours (SuperLink, executor, flwr run) failed, if its output tells."""
     who = Who(name, "on the server")
     for line in reversed(lines):
@@ -100,22 +100,22 @@ def spoken(text: str) -> str:
     return f"{what.type}: {what.message}" if what.message else what.type
 
 
-def _cause(who: Who, what: Raised, evidence: Sequence[str], reads: AppReads) -> Cause:
+def _cause(who: Who, what: Raised, evidence: Sequence[str], reads: AppReads) -> Diagnosis:
     found = named(what, reads, on_server=who == SERVER)
     return _filled(found, who, evidence) if found else _unnamed(who, what, evidence)
 
 
-def _filled(found: NamedCause, who: Who, evidence: Sequence[str]) -> Cause:
+def _filled(found: NamedCause, who: Who, evidence: Sequence[str]) -> Diagnosis:
     words = {**found.words, "who": who.name, "place": who.place}
     sentence, advice = (
         _FORMS.sub(lambda form: form[2 if who.several else 1], text).format_map(words)
         for text in (found.sentence, found.advice)
     )
     sentence = sentence if sentence.endswith(".") else f"{sentence}."
-    return Cause(found.code, sentence, advice, _shown(evidence))
+    return Diagnosis(found.code, sentence, advice, _shown(evidence))
 
 
-def _unnamed(who: Who, what: Raised, evidence: Sequence[str]) -> Cause:
+def _unnamed(who: Who, what: Raised, evidence: Sequence[str]) -> Diagnosis:
     """The exception is the headline."""
     headline = " ".join(what.headline.split())[:_LONGEST_HEADLINE].rstrip(".")
     if not headline:
@@ -132,7 +132,7 @@ def _unnamed(who: Who, what: Raised, evidence: Sequence[str]) -> Cause:
             f"The log {who.place} has the traceback. Correct the app on the server, or the data "
             f"{who.place}, then start the run again."
         )
-    return Cause(UNNAMED, sentence, advice, _shown(evidence))
+    return Diagnosis(UNNAMED, sentence, advice, _shown(evidence))
 
 
 def _shown(evidence: Sequence[str]) -> tuple[str, ...]:

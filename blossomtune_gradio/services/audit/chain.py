@@ -43,7 +43,7 @@ NOTHING_YET = Head(0, BEGINNING)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class TrailCheck:
     """What a check of the whole trail found."""
 
     good: bool
@@ -138,24 +138,26 @@ def fingerprint(entry: AuditEntry) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check(entries: Iterable[AuditEntry], head: Head) -> Verdict:
+def check(entries: Iterable[AuditEntry], head: Head) -> TrailCheck:
     """Walk over all entries, ordered by number, and stop at the first bad one. Pure."""
     last = NOTHING_YET
     for entry in entries:
         fault = _fault(entry, last, head)
         if fault:
             bad = min(entry.id, last.number + 1)
-            return Verdict(
+            return TrailCheck(
                 good=False, entries=last.number, sentence=fault, entry=bad, checked_at=now()
             )
         last = Head(entry.id, entry.hash)
     if head.number > last.number:
-        return Verdict(
+        return TrailCheck(
             good=False, entries=last.number, sentence=_cut(last, head), entry=last.number + 1,
             checked_at=now(),
         )  # fmt: skip
     words = "1 entry" if last.number == 1 else f"{last.number} entries"
-    return Verdict(good=True, entries=last.number, sentence=f"{words}, unbroken.", checked_at=now())
+    return TrailCheck(
+        good=True, entries=last.number, sentence=f"{words}, unbroken.", checked_at=now()
+    )
 
 
 def next_heads(links: Iterable[tuple[int, str, str]], head: Head) -> Head:

@@ -28,7 +28,7 @@ from blossomtune_gradio.services.audit.chain import (
     BEGINNING,
     Seal,
     SealBroken,
-    Verdict,
+    TrailCheck,
     check,
     fingerprint,
     next_heads,
@@ -38,7 +38,7 @@ from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import AuditEntry, now
 from blossomtune_gradio.store.models.base import kept
 
-__all__ = ["AuditFilter", "AuditLog", "AuditPage", "Verdict", "fingerprint", "record"]
+__all__ = ["AuditFilter", "AuditLog", "AuditPage", "TrailCheck", "fingerprint", "record"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _RECORDED = "audit entry was recorded"  # in the notes of a session
@@ -99,7 +99,7 @@ class AuditLog:
         self._database, self._seal = database, Seal(data_dir)
         self._turn = FileLock(data_dir / ".audit.lock")  # a command may write beside the server
         self._checking = threading.Lock()
-        self._verdict: Verdict | None = None
+        self._verdict: TrailCheck | None = None
         self._good_until = 0.0
         self._trouble = ""
         self.loop = Loop("audit", self._bring_up, math.inf, retry=_RETRY, longest=_RETRY)
@@ -177,7 +177,7 @@ class AuditLog:
         query = (wanted or AuditFilter()).apply(select(AuditEntry)).order_by(AuditEntry.id)
         return self._in_batches(query)
 
-    def verify(self, by: User, *, afresh: bool = False) -> Verdict:
+    def verify(self, by: User, *, afresh: bool = False) -> TrailCheck:
         """Is the trail whole? The answer may be some seconds old, unless asked `afresh`."""
         require(by, Role.ADMIN, "check the audit trail")
         with self._checking:
@@ -193,11 +193,11 @@ class AuditLog:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _check(self) -> Verdict:
+    def _check(self) -> TrailCheck:
         try:
             head = self._seal.read()  # before the entries: it must not be ahead of them
         except SealBroken as error:
-            return Verdict(good=False, entries=0, sentence=str(error), checked_at=now())
+            return TrailCheck(good=False, entries=0, sentence=str(error), checked_at=now())
         query = select(AuditEntry).order_by(AuditEntry.id)
         with self._database.read() as session:
             rows = session.scalars(query.execution_options(yield_per=_BATCH))

@@ -30,7 +30,7 @@ _HISTORY = 100  # entries
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
+class DirectoryRow:
     """One row: the participant and how their site is seen."""
 
     row: Participant
@@ -42,10 +42,10 @@ class Person:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class DirectoryPage:
     """A page of rows, and what the controls around it show."""
 
-    people: list[Person]
+    people: list[DirectoryRow]
     total: int  # rows that fit the query
     page: int  # the number of this page, within the bounds there are
     size: int
@@ -58,7 +58,7 @@ class Page:
 class Details:
     """Everything about one participant."""
 
-    person: Person
+    person: DirectoryRow
     keys: list[NodeKey]
     report: SiteReport | None
     history: list[AuditEntry]  # newest first
@@ -71,7 +71,7 @@ class Directory:
     def __init__(self, database: Database, options: Options, sites: SiteService) -> None:
         self._database, self._options, self._sites = database, options, sites
 
-    def page(self, by: User, query: Query) -> Page:
+    def page(self, by: User, query: Query) -> DirectoryPage:
         """The rows that fit, a page of them.
 
         Raises:
@@ -89,7 +89,7 @@ class Directory:
                 .offset(number * size)
                 .limit(size)
             ).all()
-            return Page(
+            return DirectoryPage(
                 people=self._people(session, list(rows), self._sites.look(by)),
                 total=total,
                 page=number,
@@ -152,7 +152,7 @@ class Directory:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _people(self, session: Session, rows: list[Participant], look: Look) -> list[Person]:
+    def _people(self, session: Session, rows: list[Participant], look: Look) -> list[DirectoryRow]:
         keys: dict[int, list[NodeKey]] = {row.id: [] for row in rows}
         for key in session.scalars(select(NodeKey).where(NodeKey.participant_id.in_(keys))):
             keys[key.participant_id].append(key)
@@ -175,11 +175,11 @@ class Directory:
         return found
 
 
-def _person(row: Participant, keys: list[NodeKey], look: Look) -> Person:
+def _person(row: Participant, keys: list[NodeKey], look: Look) -> DirectoryRow:
     live = next((key for key in keys if key.retired_at is None), None)
     approved = row.status is Status.APPROVED
     node_id = live.node_id if live else ""
-    return Person(
+    return DirectoryRow(
         row=row,
         presence=look.presence(live is not None, node_id) if approved else None,
         last_seen=look.last_seen(node_id)

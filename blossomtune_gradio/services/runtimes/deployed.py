@@ -11,7 +11,7 @@ from blossomtune_gradio.flower.link.control import FlowerControl
 from blossomtune_gradio.flower.link.messages import MessageBox
 from blossomtune_gradio.services.runtimes.ends import ProgramEnds
 from blossomtune_gradio.services.runtimes.programs import work_folder
-from blossomtune_gradio.services.runtimes.runtime import Connection, Incident, Lack, RunProgram
+from blossomtune_gradio.services.runtimes.runtime import FlwrConnection, Incident, Lack, RunProgram
 from blossomtune_gradio.services.runtimes.superlink import SuperLink
 from blossomtune_gradio.services.sites.service import Site
 from blossomtune_gradio.store.models import DEPLOYED
@@ -30,7 +30,7 @@ class DeployedRuntime:
         self.slots = slots
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> FlwrConnection:
         """The SuperLink's."""
         return self._superlink.connection
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from blossomtune_gradio.errors import FlowerUnreachable, InvalidFields, NotPossible
 from blossomtune_gradio.services.runtimes.runtime import (
-    Connection,
+    FlwrConnection,
     Incident,
     Lack,
     RunControl,
@@ -65,7 +65,7 @@ class MissingRuntime:
         self._sentence = f"The runtime {name} is not set up here."
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> FlwrConnection:
         """Raises NotPossible."""
         raise NotPossible(self._sentence)
 

@@ -22,7 +22,7 @@ from blossomtune_gradio.services.sites.service import Site
 
 
 @dataclass(frozen=True)
-class Connection:
+class FlwrConnection:
     """How Flower's own command finds the place."""
 
     name: str  # in Flower's config.toml, for `flwr run APP NAME`
@@ -99,7 +99,7 @@ class Runtime(Protocol):
         """How many runs it carries at a time."""
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> FlwrConnection:
         """For `flwr run`, by us and in a terminal."""
 
     @property

@@ -20,7 +20,7 @@ from blossomtune_gradio.logs import FileFollower, LogStore
 from blossomtune_gradio.processes import FINAL, ProcessSupervisor, State, Status, is_free
 from blossomtune_gradio.services.runtimes.ends import ProgramEnds
 from blossomtune_gradio.services.runtimes.programs import EXECUTOR, SUPERLINK, FlowerPrograms
-from blossomtune_gradio.services.runtimes.runtime import Connection, RunProgram
+from blossomtune_gradio.services.runtimes.runtime import FlwrConnection, RunProgram
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.tls import ServerCredentials
 
@@ -43,7 +43,7 @@ class SuperLink:
         self._settings, self._logs, self._ends = settings, logs, ends
         self._on_change = on_change
         self._programs = FlowerPrograms(settings, credentials, *environments)
-        self.connection = Connection(CONNECTION, self._programs.home, environments[0])
+        self.connection = FlwrConnection(CONNECTION, self._programs.home, environments[0])
         self.messages = MessageBox(self._programs.database)
         records = settings.data_dir / "processes"
         self._superlink = ProcessSupervisor(records, on_change=self._changed)

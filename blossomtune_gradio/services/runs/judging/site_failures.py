@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from blossomtune_gradio.flower.apps.reads import AppReads
 from blossomtune_gradio.flower.lines.diagnosis import (
     UNNAMED,
-    Cause,
+    Diagnosis,
     Who,
     diagnose,
     spoken,
@@ -26,7 +26,7 @@ _EACH = "The evidence has each site's error; the sites' own logs have the traceb
 class SiteFailures:
     """The error replies of one run; not for a run without any."""
 
-    causes: tuple[Cause, ...]
+    causes: tuple[Diagnosis, ...]
     """One for each different reason, with all the sites that gave it."""
     evidence: tuple[str, ...]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from blossomtune_gradio.flower.apps.reads import NOTHING_KNOWN, AppReads
 from blossomtune_gradio.flower.lines.diagnosis import (
     SERVER_KILLED,
+    Diagnosis,
     Who,
     program_cause,
     server_cause,
 )
-from blossomtune_gradio.flower.lines.diagnosis import Cause as Diagnosis
 from blossomtune_gradio.flower.link.facts import RunFact
 from blossomtune_gradio.services.runs.judging.end import Cause, StopWish, Verdict
 from blossomtune_gradio.services.runs.judging.site_failures import SiteFailures, site_failures
