@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def lay_out_kit(folder: Path, credentials: ServerCredentials, address: str, **mo
         "token": "one-time-token",
         "partition_id": 0,
         "num_partitions": 1,
-        "flwr": "1.41.0",
+        "flwr": metadata.version("flwr"),
         "preload": ["numpy", "no_such_module"],
     } | more
     (folder / "site.toml").write_text(tomli_w.dumps(values), encoding="utf-8")

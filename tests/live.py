@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -52,6 +53,8 @@ class LiveFederation:
         self.app = Application(live_settings(folder, **options), PATH, variables)
         self.at_sites: dict[str, str] = {}
         """Variables that are set at each site which joins from now on."""
+        self.python = sys.executable
+        """The Python of each site which joins from now on."""
         self.sites: dict[str, LocalSite] = {}
         self._stack = ExitStack()
 
@@ -70,7 +73,7 @@ class LiveFederation:
         for name in names:
             home = self.folder / "sites" / name
             env = commands.child_environment(home / "home", self.at_sites, path=PATH)
-            self.sites[name] = LocalSite(self.app, name, home, env)
+            self.sites[name] = LocalSite(self.app, name, home, env, self.python)
             self.sites[name].join()
         wait_for(lambda: set(names) <= self.online(), 60)
 

@@ -25,6 +25,7 @@ from blossomtune_gradio.services.people.participants import ParticipantService
 from blossomtune_gradio.services.sites import kit_files
 from blossomtune_gradio.services.sites.joining import TokenRefused
 from blossomtune_gradio.services.sites.kits import KitService
+from blossomtune_gradio.site.preflight import GO_TOGETHER
 from blossomtune_gradio.store.models import AuditEntry, NodeKey, Participant, ParticipantStatus
 from blossomtune_gradio.tls import ensure_server_credentials
 from tests.people import ADMIN, PrivateKey, approved, ask, person
@@ -99,12 +100,14 @@ def test_the_same_content_is_the_same_kit():
     assert kit_files.packed("a = 1", b"ca") == kit_files.packed("a = 1", b"ca")
 
 
-def test_every_text_of_the_kit_names_the_flwr_that_runs_here():
-    wanted = ".".join(metadata.version("flwr").split(".")[:2])
+def test_every_text_of_the_kit_names_the_flwr_that_was_tested():
+    pins = (Path(__file__).parent.parent / "constraints.txt").read_text()
+    wanted = re.search(r"^flwr==([0-9]+\.[0-9]+)\.", pins, re.M)[1]
     texts = [content.decode() for _, content in kit_files.programs()]
     texts += kit_files.ways(BY_FLEET, 0, 1).values()
     named = {found for text in texts for found in re.findall(r"flwr==([0-9.]+)\.\*", text)}
     assert named == {wanted}
+    assert ".".join(metadata.version("flwr").split(".")[:2]) in GO_TOGETHER
 
 
 def test_the_manual_the_kit_and_the_page_name_the_same_commands():

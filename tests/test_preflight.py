@@ -221,7 +221,9 @@ def an_old_python(machine: Machine) -> None:
 
 def no_flwr(machine: Machine) -> None:
     machine.python.append("-S")
-    machine.expected = {"flwr": r'flwr is not installed.*Fix: run: .* -m pip install "flwr==1\.41'}
+    machine.expected = {
+        "flwr": r'flwr is not installed.*Fix: run: .* -m pip install "flwr==1\.4[12]'
+    }
 
 
 def no_flwr_any_more(machine: Machine) -> None:

@@ -27,10 +27,19 @@ _GRACE = 20.0  # seconds join.py has to end its SuperNode
 class LocalSite:
     """One participant and the program they start."""
 
-    def __init__(self, app: Application, name: str, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        name: str,
+        folder: Path,
+        env: Mapping[str, str],
+        python: str = sys.executable,
+    ) -> None:
+        """`python`: the interpreter of the site, whose flwr it uses."""
         self.name, self._app, self._folder, self._env = name, app, folder, env
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
         self._user = User(provider="local", sub=slug, name=name, role=Role.PARTICIPANT)
+        self._python = python
         self._process = ProcessSupervisor(folder.parent / "processes")
         self._output = folder / "join.out"
         self._log = FileFollower(app.logs, f"site-{slug}", self._output)
@@ -50,7 +59,7 @@ class LocalSite:
         self._process.start(
             Program(
                 name=f"site-{self._user.sub}",
-                argv=(sys.executable, str(self._folder / "join.py")),
+                argv=(self._python, str(self._folder / "join.py")),
                 env=self._env,
                 cwd=self._folder,
                 output=self._output,

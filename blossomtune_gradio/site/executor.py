@@ -2,7 +2,7 @@
 
 Flower's own executor starts a new Python per message, which imports torch and transformers anew:
 several seconds each time. This one imports them once and forks. Limits: ClientApps only, plain
-HTTP on loopback only; it uses functions of flwr 1.41 that are not public (exit code 4 says that
+HTTP on loopback only; it uses functions of flwr 1.42 that are not public (exit code 4 says that
 they are gone, and join.py goes on without us). Surprise: a fork copies numpy's random state, so
 each child draws a new one; two tasks must never share their noise.
 """

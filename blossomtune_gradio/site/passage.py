@@ -21,7 +21,7 @@ from .words import Fault
 
 PATH = "/v1/fleet/pull-messages"
 PIECE = 6_000_000
-"""Bytes. Flower 1.41 sends models in pieces of 5 MB at most."""
+"""Bytes. Flower 1.42 sends models in pieces of 5 MB at most."""
 RAISE_LIMIT = (
     "The admin has to raise its limit of bodies to 64 MiB (client_max_body_size in nginx; "
     "docs/proxies.md)."

@@ -30,6 +30,8 @@ from .words import Doubt, Fault, Problem
 PASS, WARN, FAIL, SKIP = "PASS", "WARN", "FAIL", "SKIP"
 DATA_KEYS = ("data", "data-path")
 NO_PATHS = ("hub", "sample")
+GO_TOGETHER = frozenset(("1.41", "1.42"))
+"""Versions of flwr that were seen to work with each other; any other has to be the server's own."""
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -105,7 +107,8 @@ def flwr(site: Site) -> str:
         found = importlib.metadata.version("flwr")
     except importlib.metadata.PackageNotFoundError:
         raise Fault(f"flwr is not installed for {sys.executable}.", fix) from None
-    if found.split(".")[:2] != wanted.split("."):
+    here = ".".join(found.split(".")[:2])
+    if here != wanted and not {here, wanted} <= GO_TOGETHER:
         raise Fault(f"This federation uses flwr {wanted}, here is {found}.", fix)
     supernode_program()
     return found

@@ -1,7 +1,7 @@
 """Whose word is taken for the server's certificate: by us and by Flower alike.
 
 A kit with a `ca_fingerprint` trusts its `ca.pem` and nothing else. A kit without one belongs to a
-server with a public certificate. Surprise: flower-supernode 1.41 without --root-certificates says
+server with a public certificate. Surprise: flower-supernode 1.42 without --root-certificates says
 "Using system certificates", but means those of httpx: the file in SSL_CERT_FILE, else the folder
 in SSL_CERT_DIR, else the list in the package certifi, and never what the operating system trusts.
 So that nothing passes a check of ours and then stops Flower, both contexts are built as Flower

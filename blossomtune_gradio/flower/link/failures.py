@@ -51,7 +51,7 @@ _SENTENCES: dict[int, str] = {
     ),
     Code.NODE_NOT_FOUND: "The SuperLink knows no such site, or it was unregistered already.",
     Code.VERSION_MISMATCH: (
-        "The SuperLink runs a Flower version that does not go with ours. Install flwr 1.41 in both "
+        "The SuperLink runs a Flower version that does not go with ours. Install flwr 1.42 in both "
         "places."
     ),
 }

@@ -7,7 +7,7 @@ ids are stored as signed numbers; and where there is no such file, or a later Fl
 otherwise, or another program locks it, the answer is None: *not known*, which is not *nothing*.
 What the ServerApp was given stays: its process has the SuperLink keep that (`given`).
 
-Two marks are also taken back: that a question, or an answer, was fetched. Flower 1.41 sets them
+Two marks are also taken back: that a question, or an answer, was fetched. Flower 1.42 sets them
 before it sends, and repeats nothing, so what breaks in between would never be asked for again. And
 an answer whose sender has given up is no longer awaited.
 """

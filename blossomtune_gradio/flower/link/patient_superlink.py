@@ -1,6 +1,6 @@
-"""`flower-superlink`, which says "later" where flwr 1.41 says "broken": its database is busy.
+"""`flower-superlink`, which says "later" where flwr 1.42 says "broken": its database is busy.
 
-While another program locks the file, or the disk is full, flwr 1.41 answers 500. Nobody repeats
+While another program locks the file, or the disk is full, flwr 1.42 answers 500. Nobody repeats
 that: a SuperNode's heartbeat ends for good, `flower-superexec` dies and with it every ServerApp,
 a reply is lost. All of them repeat what was answered with 503. So here such an error is a 503; its
 transaction was rolled back, so nothing is done twice. And an object that could not be stored, which

@@ -2,7 +2,7 @@
 
 Flower's SuperLink checks who signed a request, and that the node it names is the signer's. It does
 not compare that node with the one that the reply inside says it comes from; and a "reply" to
-nothing it keeps as *work*, for any site, as if the ServerApp had sent it (flwr 1.41). So a body
+nothing it keeps as *work*, for any site, as if the ServerApp had sent it (flwr 1.42). So a body
 that no SuperNode would send is `Forged`. Pure. The weights are not in here: Flower sends them
 after, in requests of their own.
 """

@@ -6,7 +6,7 @@ app is given is kept by the SuperLink in an event of the run, with the site that
 ones many to an event (about 100 bytes each), an error in one of its own. A text that sites or
 apps wrote cannot begin a line as only Flower's logger does. No text, and no failing request, ends
 the upload of the log. And each run works in a folder of its own, named by Flower's number. Limit:
-it uses functions of flwr 1.41 that are not public; where they are gone, Flower's program runs
+it uses functions of flwr 1.42 that are not public; where they are gone, Flower's program runs
 without us and says so. Surprise: a reply comes twice, as the
 announcement that the SuperLink has checked and as the object the ServerApp reads, which a site may
 have filled in otherwise; so the sender is taken from the announcement.
@@ -297,7 +297,7 @@ def main() -> None:
     try:
         prepare()
     except (ImportError, AttributeError) as error:
-        _say(f"WARNING: This flwr is not 1.41, so replies of sites are not kept: {error}")
+        _say(f"WARNING: This is not flwr 1.41 or 1.42: replies of sites are not kept: {error}")
     program = importlib.import_module("flwr.superlink.cli.flwr_serverapp")
     sys.exit(program.flwr_serverapp())
 

@@ -1,6 +1,6 @@
 """Work, or an answer, that got lost between SuperLink and site: nobody waits for it any longer.
 
-The SuperLink (flwr 1.41) counts a message as delivered before it has sent it. If it dies then, or
+The SuperLink (flwr 1.42) counts a message as delivered before it has sent it. If it dies then, or
 the gateway, or the network, or the SuperNode fails to read it or to send its reply, nobody works on
 it any more and the ServerApp waits for an answer until its own time is up: an hour, by default. And
 of an answer that was announced but not sent it awaits the rest for three minutes. But a SuperNode

@@ -22,7 +22,7 @@ _SECRET_MODE, _MODE = 0o100600, 0o100644
 MAKE_KEY = "ssh-keygen -t ecdsa -b 384 -N '' -C '' -f site.key"
 KIT = """\
 python3 -m venv venv
-venv/bin/pip install "flwr==1.41.*"
+venv/bin/pip install "flwr==1.42.*"
 venv/bin/python join.py --check
 venv/bin/python join.py"""
 SYSTEMD = """\

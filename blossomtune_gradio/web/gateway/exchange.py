@@ -36,7 +36,7 @@ from blossomtune_gradio.web.limits import MAX_REPLY, MIB
 from blossomtune_gradio.web.upstream import Connection, Pool
 
 TAKING_WORK = (b"/v1/fleet/pull-object", b"/v1/fleet/confirm-message-received")
-"""Where a SuperNode takes a message in. On 403 ("the run is over") flwr 1.41 drops the message but
+"""Where a SuperNode takes a message in. On 403 ("the run is over") flwr 1.42 drops the message but
 not its task: the reply that nobody asked for any more takes the place of the next run's, which then
 waits for ever. On any other refusal it clears up."""
 ASKING = (ACTIVATE_PATH.encode(), PULL_PATH.encode(), HEARTBEAT_PATH.encode())
