@@ -89,7 +89,7 @@ def once(way: str, people: int, folder: Path) -> tuple[list[float], float, int, 
 def sending(database: Database, outbox: Outbox, port: int) -> Mailer:
     """A mailer at work, with the time limits of the product."""
     postman = Postman(parse_server(f"smtp://{HOST}:{port}"), parse_sender("fl@example.org"))
-    mailer = Mailer(database, postman, lambda _: None)
+    mailer = Mailer(database, postman)
     outbox.on_new, outbox.on_hurry = mailer.wake, mailer.hurry
     mailer.open()
     return mailer

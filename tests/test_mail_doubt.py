@@ -44,7 +44,7 @@ def sending(database, outbox):
         server = parse_server(f"smtp://127.0.0.1:{port}")
         given = {"pause": 0.05, "longest_pause": 0.2, "mail_pause": 0.05} | options
         postman = Postman(server, SENDER, Patience(end=end))
-        mailer = Mailer(database, postman, lambda _: None, **given)
+        mailer = Mailer(database, postman, **given)
         outbox.on_new, outbox.on_hurry = mailer.wake, mailer.hurry
         mailer.open()
         try:

@@ -92,23 +92,22 @@ def test_every_kind_has_a_subject_a_text_and_html(kind):
     assert f"`{kind}`" in DOCS.read_text()
 
 
-def own(tmp_path: Path, **files: str) -> tuple[Templates, list[str]]:
+def own(tmp_path: Path, **files: str) -> Templates:
     for name, text in files.items():
         (tmp_path / name.replace("_", ".", 1)).write_text(text)
-    told: list[str] = []
-    return Templates(tmp_path, told.append), told
+    return Templates(tmp_path)
 
 
-def test_an_operators_template_replaces_ours_file_by_file(tmp_path):
+def test_an_operators_template_replaces_ours_file_by_file(tmp_path, caplog):
     example = DOCS.read_text().split("```\nSubject:")[1].split("```")[0]
-    templates, told = own(tmp_path, approved_txt=f"Subject:{example}")
+    templates = own(tmp_path, approved_txt=f"Subject:{example}")
     mail = templates.render("approved", {"site": "North", "partition": 3})
     assert mail.subject == "Willkommen, North"
     assert mail.text.startswith("North hat Partition 3.")
     assert "is approved" in mail.html  # ours
     (tmp_path / "approved.txt").write_text("Subject: New\n\nwords\n")
     assert templates.render("approved", {}).subject == "New"  # without a restart
-    assert told == []
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
@@ -123,13 +122,13 @@ def test_an_operators_template_replaces_ours_file_by_file(tmp_path):
         "Subject: x\n\nthe code was forgotten",
     ],
 )
-def test_a_broken_template_costs_no_mail_and_is_told(tmp_path, broken):
-    templates, told = own(tmp_path, code_txt=broken)
+def test_a_broken_template_costs_no_mail_and_is_told(tmp_path, broken, caplog):
+    templates = own(tmp_path, code_txt=broken)
     mail = templates.render("code", {"code": "ABCD-EFGH"})
     assert mail.subject == "Your code for BlossomTune"
     assert "ABCD-EFGH" in mail.text
-    assert len(told) == 1
-    assert told[0].startswith("Your mail template code cannot be used")
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("Your mail template code cannot be used")
 
 
 def test_a_folder_of_templates_that_is_none_stops_the_start():

@@ -31,17 +31,12 @@ SENDER = parse_sender("Our federation <fl@example.org>")
 
 
 @pytest.fixture
-def told() -> list[str]:
-    return []
-
-
-@pytest.fixture
 def outbox(database):
     return Outbox(database, admins=lambda _: ["admin@example.org"], delivers=True, readable=False)
 
 
 @pytest.fixture
-def sending(database, outbox, told):
+def sending(database, outbox):
     """Start a mailer for a server; quick pauses, so that a test need not wait for an hour."""
 
     @contextmanager
@@ -50,7 +45,6 @@ def sending(database, outbox, told):
         mailer = Mailer(
             database,
             Postman(server, SENDER, Patience(connect=step, step=step, data=step, end=step)),
-            told.append,
             **({"pause": 0.05, "longest_pause": 0.2} | pauses),
         )
         outbox.on_new, outbox.on_hurry = mailer.wake, mailer.hurry
@@ -102,7 +96,7 @@ def test_a_mail_of_a_change_that_was_undone_is_never_sent(database, outbox, send
 
 
 def test_while_the_server_refuses_admins_read_why_and_when_it_is_tried_again(
-    database, outbox, sending, told
+    database, outbox, sending, caplog
 ):
     with sending(free_port(), pause=30, longest_pause=30):
         put(database, outbox, "ada", "bob", "carl")
@@ -112,7 +106,8 @@ def test_while_the_server_refuses_admins_read_why_and_when_it_is_tried_again(
     assert state.sentence.startswith("3 mails waiting: connection refused by 127.0.0.1:")
     assert f", next try {state.next_try_at:%H:%M} UTC." in state.sentence
     assert state.tone == "bad"
-    assert not any("example.org" in line for line in told)  # the log is read by many
+    assert not any("example.org" in line for line in caplog.messages)
+    assert caplog.messages  # the log is read by many
 
 
 def test_after_it_recovers_each_mail_is_delivered_once(database, outbox, sending):
@@ -175,7 +170,7 @@ def test_a_server_that_drips_is_given_up_after_the_total_time():
         thread.join(10)
 
 
-def test_a_temporary_refusal_of_one_mail_holds_no_other_up(database, outbox, sending, told):
+def test_a_temporary_refusal_of_one_mail_holds_no_other_up(database, outbox, sending):
     inbox = Inbox(at_recipient=lambda to: "450 grey listed" if "ada" in to else "")
     with mail_server(inbox) as port, sending(port):
         put(database, outbox, "ada", "bob")

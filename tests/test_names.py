@@ -1,5 +1,6 @@
 """A name is never taken for another: by blanks, invisible signs, alphabets, commas or prefixes."""
 
+import logging
 import unicodedata
 
 import pytest
@@ -44,15 +45,16 @@ FORGED = [  # names that try to be another entry, or the number of another accou
 
 
 @pytest.fixture
-def news() -> list[str]:
-    return []
+def news(caplog) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "blossomtune_gradio")
+    return caplog
 
 
 @pytest.fixture
-def accounts(database, settings, news) -> AccountService:
+def accounts(database, settings) -> AccountService:
     entries = frozenset(("kc:boss", "kc:sub:1", "hf-org:lab", "hf-org:sub:o5"))
     made = Settings(data_dir=settings.data_dir, admins=entries)
-    return AccountService(database, made, news.append)
+    return AccountService(database, made)
 
 
 def role(accounts: AccountService, sub: str, name: str, provider: str = "kc", **more) -> Role:
@@ -95,12 +97,13 @@ def test_a_name_of_any_length_is_shown_in_200_characters():
 
 def test_the_operator_is_told_of_look_alikes_and_of_each_new_pin(accounts, news):
     role(accounts, "666", " boss\u00a0")
-    assert "kc:666 signed in as ⟨U+0020⟩boss⟨U+00A0⟩, which looks like kc:boss" in news.pop()
+    assert "kc:666 signed in as ⟨U+0020⟩boss⟨U+00A0⟩, which looks like kc:boss" in news.messages[-1]
+    news.clear()
     role(accounts, "2", "boss")
-    assert "kc:boss of the settings stands for kc:2" in news[0]
-    assert "kc:sub:2" in news[0]
+    assert "kc:boss of the settings stands for kc:2" in news.messages[0]
+    assert "kc:sub:2" in news.messages[0]
     role(accounts, "3", "somebody")
-    assert len(news) == 1
+    assert len(news.messages) == 1
 
 
 def test_who_is_named_by_number_is_it_whoever_comes_first_and_whatever_the_name(accounts, database):

@@ -1,5 +1,6 @@
 """What is refused is in the trail, with its number, and can never fill a disk."""
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -34,8 +35,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def log() -> list[str]:
-    return []
+def log(caplog) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "blossomtune_gradio")
+    return caplog
 
 
 @pytest.fixture
@@ -44,8 +46,8 @@ def later(database) -> Later:
 
 
 @pytest.fixture
-def refusals(later, log, clock) -> Refusals:
-    return Refusals(later, log.append, clock)
+def refusals(later, clock) -> Refusals:
+    return Refusals(later, clock)
 
 
 def at(address: str) -> User:
@@ -74,7 +76,7 @@ def test_the_first_is_an_entry_at_once_and_those_of_the_next_minute_are_one(
     assert first.address == "203.0.113.7"
     found = {*first.after["references"], *second.after["references"]}
     assert set(told) == found  # every number that somebody was told is found again
-    assert {number for number in found if any(number in line for line in log)} == found
+    assert {number for number in found if any(number in line for line in log.messages)} == found
 
 
 def test_kinds_and_addresses_are_apart_and_one_ipv6_network_is_one(database, refusals, later):

@@ -9,6 +9,7 @@ known once it is bound.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from blossomtune_gradio.services.review.directory import Directory
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.settings import Settings
 
+_log = logging.getLogger(__name__)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -47,7 +49,7 @@ class Application:
         """
         self.settings, self.fleet_port = settings, settings.fleet_port
         self._ground = ground = Ground(settings, path, app_variables)
-        accounts = AccountService(ground.database, settings, ground.tell, ground.later)
+        accounts = AccountService(ground.database, settings, ground.later)
         self._notices = Notices(ground, accounts)
         self._people = People(ground, self._notices, accounts)
         self._sites = Sites(ground, self._notices, self._people, lambda: self.fleet_port)
@@ -83,7 +85,7 @@ class Application:
         self._runs.open()
         self._notices.open()
         for warning in filter(None, (self.mail_warning, *self.entrances.warnings)):
-            self._ground.tell(f"WARNING: {warning}")
+            _log.warning("%s", warning)
 
     def close(self) -> None:
         """End what was started here; a second call does nothing."""

@@ -46,7 +46,7 @@ class Ground:
         self._operator_log = OperatorLog(
             self.logs, settings.data_dir / "logs", self.loops.may_be_theirs
         )
-        self.later = Later(self.database, self.tell)
+        self.later = Later(self.database)
         self.loops.add(self.audit.loop, self.later.loop)
         self.options = Options(self.database, settings)
         self.apps = AppService(settings.flower_apps_dir, self.database)
@@ -67,10 +67,6 @@ class Ground:
             last.callback(self.database.close)
             last.callback(self.audit.close)
             last.callback(self.later.close)
-
-    def tell(self, sentence: str) -> None:
-        """A line for the operator."""
-        self.logs.append("blossomtune", [sentence])
 
 
 def _own_folder(settings: Settings) -> FileLock:

@@ -23,11 +23,11 @@ class Notices:
         settings, database = ground.settings, ground.database
         self._settings, self._accounts = settings, accounts
         post = postman(settings)
-        self.mailer = Mailer(database, post, ground.tell)
+        self.mailer = Mailer(database, post)
         ground.loops.add(self.mailer.loop)
         self.outbox = Outbox(
             database,
-            Templates(settings.mail_templates_dir, ground.tell),
+            Templates(settings.mail_templates_dir),
             admins=self._addresses_of_admins,
             delivers=post is not None,
             readable=post is None or settings.is_local,

@@ -18,7 +18,7 @@ class People:
     def __init__(self, ground: Ground, notices: Notices, accounts: AccountService) -> None:
         self.accounts = accounts
         self.limits = Limits()
-        self.refusals = Refusals(ground.later, ground.tell)
+        self.refusals = Refusals(ground.later)
         self.participants = ParticipantService(
             ground.database,
             ground.settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from blossomtune_gradio.application.ground import Ground
@@ -23,6 +24,8 @@ from blossomtune_gradio.services.runtimes.known import Runtimes
 from blossomtune_gradio.services.runtimes.runtime import Runtime
 from blossomtune_gradio.services.sites.handover import Handover
 
+_log = logging.getLogger(__name__)
+
 
 class Runs:
     """Whose queue goes on by itself."""
@@ -30,7 +33,7 @@ class Runs:
     def __init__(
         self, ground: Ground, notices: Notices, sites: Sites, more_runtimes: Sequence[Runtime]
     ) -> None:
-        self._tell, database = ground.tell, ground.database
+        database = ground.database
         self.metrics = MetricService(database)
         deployed = DeployedRuntime(
             sites.superlink,
@@ -71,6 +74,6 @@ class Runs:
 
     def _tell_of_work(self, sentence: str, message: OpenMessage | None) -> None:
         if message is None:
-            self._tell(f"ERROR: {sentence}")
+            _log.error("%s", sentence)
         else:
             self._book.lost_work(sentence, message.run_id)

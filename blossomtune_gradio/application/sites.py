@@ -51,7 +51,7 @@ class Sites:
         )
         ground.loops.add(self.sites.loop, *self.superlink.loops)
         ground.changed.listen(self.sites.wake)
-        self.forgeries = Forgeries(database, ground.tell)
+        self.forgeries = Forgeries(database)
         self.kits = KitService(
             database,
             settings,

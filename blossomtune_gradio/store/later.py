@@ -7,6 +7,7 @@ written stays here and is tried again; the trouble is told once, and so is its e
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Hashable
 
@@ -17,6 +18,7 @@ from blossomtune_gradio.background import Loop
 from blossomtune_gradio.errors import BlossomError
 from blossomtune_gradio.store.database import Database
 
+_log = logging.getLogger(__name__)
 _MOST = 10_000  # that wait; whatever comes on top is forgotten
 _ROUND, _AGAIN = 5.0, 30.0  # seconds between two rounds, and after one that failed
 
@@ -24,8 +26,8 @@ _ROUND, _AGAIN = 5.0, 30.0  # seconds between two rounds, and after one that fai
 class Later:
     """The thread and what it has to do."""
 
-    def __init__(self, database: Database, tell: Callable[[str], None] = lambda _: None) -> None:
-        self._database, self._tell = database, tell
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._waiting: dict[Hashable, Callable[[Session], None]] = {}
         self._each_round: list[Callable[[], None]] = []
@@ -81,6 +83,6 @@ class Later:
     def _told(self, why: str) -> None:
         was, self._in_trouble = self._in_trouble, bool(why)
         if why and not was:
-            self._tell(f"WARNING: notes on the side cannot be written: {why} They wait.")
+            _log.warning("Notes on the side cannot be written: %s They wait.", why)
         elif was and not why:
-            self._tell("Notes on the side are written again.")
+            _log.info("Notes on the side are written again.")

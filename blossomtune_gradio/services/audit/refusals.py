@@ -10,6 +10,7 @@ in the trail. Secrets are never passed in here.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import secrets
 import threading
 import time
@@ -24,6 +25,7 @@ from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.store.later import Later
 
 BURST, PER_MINUTE = 200, 1.0  # entries of all addresses together
+_log = logging.getLogger(__name__)
 _WINDOW, _ELSEWHERE = 60.0, 600.0  # seconds
 _OWN_REFERENCES = 20  # in one window; whoever is refused more often is told the last one again
 _REASONS = 3  # different ones in one entry
@@ -50,11 +52,9 @@ class Refusals:
     def __init__(
         self,
         later: Later,
-        tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell` writes into the operator's log."""
-        self._later, self._tell, self._clock = later, tell, clock
+        self._later, self._clock = later, clock
         self._lock = threading.Lock()
         self._windows: dict[tuple[str, str], _Window] = {}
         self._room, self._filled_at, self._number = float(BURST), clock(), 0
@@ -80,7 +80,9 @@ class Refusals:
             reference = window.reference
         if own:
             who = f"{by.id} " if by.role > Role.ANYONE else ""
-            self._tell(f"REFUSED {reference}: {action} {who}from {by.address or '?'}: {why}")
+            _log.info(
+                "REFUSED %s: %s %sfrom %s: %s", reference, action, who, by.address or "?", why
+            )
         return reference
 
     def settle(self) -> None:

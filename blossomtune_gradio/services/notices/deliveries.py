@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 import threading
 from collections import Counter
@@ -32,6 +33,7 @@ from blossomtune_gradio.services.notices.webhook_signature import signed
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import DeliveryStatus, Webhook, WebhookDelivery, now
 
+_log = logging.getLogger(__name__)
 PAUSES = (10.0, 60.0, 300.0, 1800.0)  # seconds before the second try and so on
 SECONDS = 10.0  # for one call, from the name to the answer
 _EVERY = 2.0  # seconds between two looks into the queues
@@ -98,8 +100,8 @@ class Deliveries:
             busy = {hook: pair for hook, pair in busy.items() if not pair[1].done()}
             try:
                 self._take_up(busy)
-            except Exception as error:  # noqa: BLE001 - the worker must outlive any surprise
-                self._logs.append("blossomtune", [f"ERROR: Webhooks stumbled: {error!r}"])
+            except Exception:  # noqa: BLE001 - the worker must outlive any surprise
+                _log.exception("Webhooks stumbled.")
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY):
                     await self._news.wait()
@@ -139,10 +141,9 @@ class Deliveries:
         try:
             self._note(delivery.id, error)
             if error:
-                self._logs.append("blossomtune", [f"WARNING: Webhook {hook.id}: {error}"])
-        except Exception as trouble:  # noqa: BLE001 - a full disk must not make us send for ever
-            with suppress(OSError):
-                self._logs.append("blossomtune", [f"ERROR: Webhook {hook.id}: {trouble!r}"])
+                _log.warning("Webhook %d: %s", hook.id, error)
+        except Exception:  # noqa: BLE001 - a full disk must not make us send for ever
+            _log.exception("What became of a message to webhook %d is not written down.", hook.id)
             await asyncio.sleep(_STUMBLED)
 
     def _note(self, delivery_id: int, error: str) -> None:

@@ -9,6 +9,7 @@ the server pauses everything (the next mail would fare the same), trouble with o
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import Mail, MailStatus, now
 
+_log = logging.getLogger(__name__)
 _LOOK_EVERY = 30.0  # seconds, in case nobody wakes us
 _MAIL_PAUSE, _LONGEST_MAIL_PAUSE = 60.0, 3600.0  # of a mail that was put off
 _PATIENCE = timedelta(days=2)  # with a mail that is put off again and again
@@ -50,17 +52,16 @@ class Mailer:
         self,
         database: Database,
         postman: Postman | None,
-        tell: Callable[[str], None],
         pause: float = 5.0,
         longest_pause: float = 120.0,
         own_way: float = _OWN_WAY,
         mail_pause: float = _MAIL_PAUSE,
     ) -> None:
-        """`tell` hears of trouble and of its end; pauses are in seconds and double each time.
+        """Pauses are in seconds and double each time; trouble and its end are in the log.
 
         `own_way` are the seconds after which the next mail does not wait for this one any longer.
         """
-        self._database, self._postman, self._tell = database, postman, tell
+        self._database, self._postman = database, postman
         self._first_pause, self._longest_pause = pause, longest_pause
         self._own_way, self._mail_pause = own_way, mail_pause
         self._lock = threading.Lock()
@@ -138,7 +139,8 @@ class Mailer:
                 done.set()
                 self.loop.wake()
 
-        thread = threading.Thread(target=deliver, name=f"mail-{mail.id}", daemon=True)
+        work = self.loop.loops.theirs(deliver) if self.loop.loops else deliver
+        thread = threading.Thread(target=work, name=f"mail-{mail.id}", daemon=True)
         with self._lock:
             self._under_way[mail.id] = thread
         thread.start()
@@ -181,7 +183,8 @@ class Mailer:
             self._doubt(mail, error)
         except MailNotTaken as error:
             self._put_off(mail, error)
-        except Exception as error:  # noqa: BLE001 - told, and tried again as any other trouble
+        except Exception as error:  # noqa: BLE001 - tried again as any other trouble
+            _log.exception("Mail %d (%s) cannot be sent.", mail.id, mail.kind)
             self._put_off(mail, MailNotTaken(f"it cannot be sent ({type(error).__name__})"))
         else:
             self._write_down(mail, _sent)
@@ -189,14 +192,17 @@ class Mailer:
                 was_in_trouble = self._failures
                 self._failures, self._resume_at = 0, 0.0
             if was_in_trouble:
-                self._tell("Mails are being sent again.")
+                _log.info("Mails are being sent again.")
 
     def _doubt(self, mail: Mail, error: MailUnknown) -> None:
         self._write_down(mail, lambda row: _unsure(row, str(error), self._mail_pause))
         if mail.unsure_tries + 1 >= _MOST_UNSURE:
-            self._tell(
-                f"WARNING: mail {mail.id} ({mail.kind}): unknown whether it arrived; an admin "
-                f"decides in the Outbox whether it is sent again. {error}."
+            _log.warning(
+                "Mail %d (%s): unknown whether it arrived; an admin decides in the Outbox whether "
+                "it is sent again. %s.",
+                mail.id,
+                mail.kind,
+                error,
             )
 
     def _put_off(self, mail: Mail, error: MailNotTaken) -> None:
@@ -211,10 +217,10 @@ class Mailer:
                 self._resume_at = time.monotonic() + pause
                 is_first = self._failures == 1
             if is_first:
-                self._tell(f"WARNING: mails wait: {error}.")
+                _log.warning("Mails wait: %s.", error)
         elif error.for_good or now() - mail.created_at > _PATIENCE:
             pause = None
-            self._tell(f"WARNING: mail {mail.id} ({mail.kind}) is refused for good.")
+            _log.warning("Mail %d (%s) is refused for good.", mail.id, mail.kind)
         else:
             pause = min(self._mail_pause * 2 ** min(mail.tries - 1, 10), _LONGEST_MAIL_PAUSE)
         self._write_down(mail, lambda row: _failed(row, str(error), pause))
@@ -227,9 +233,10 @@ class Mailer:
                     change(session.get_one(Mail, mail.id))
                 return
             except (SQLAlchemyError, BlossomError) as error:
-                self._tell(
-                    f"ERROR: what became of mail {mail.id} could not be written down "
-                    f"({type(error).__name__}). Trying again."
+                _log.error(
+                    "What became of mail %d could not be written down (%s). Trying again.",
+                    mail.id,
+                    type(error).__name__,
                 )
                 if self.loop.ending.is_set():
                     return

@@ -9,8 +9,9 @@ they are taken.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,6 +30,7 @@ from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.later import Later
 from blossomtune_gradio.store.models import Account, SignIn, now
 
+_log = logging.getLogger(__name__)
 _SEEN_EVERY = timedelta(minutes=5)  # "last seen" needs no write for each request
 
 
@@ -39,14 +41,10 @@ class AccountService:
         self,
         database: Database,
         settings: Settings,
-        tell: Callable[[str], None] = lambda _: None,
         later: Later | None = None,
     ) -> None:
-        """`tell` hears, for the operator, which name stands for whom from now on.
-
-        `later` writes down when somebody was seen last.
-        """
-        self._database, self._settings, self._tell = database, settings, tell
+        """`later` writes down when somebody was seen last."""
+        self._database, self._settings = database, settings
         self._later = later
 
     # -- sessions --------------------------------------------------------------------------
@@ -75,7 +73,7 @@ class AccountService:
             by = self._user(session, account, address)
             record(session, by, "account.sign_in", target_of(account), target_name=account.username)
         for sentence in news:
-            self._tell(sentence)
+            _log.info("%s", sentence)
         return session_id
 
     def user_of(self, session_id: str, address: str = "") -> User:

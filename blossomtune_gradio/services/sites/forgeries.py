@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from blossomtune_gradio.services.audit.trail import record
 from blossomtune_gradio.store.database import Database
 from blossomtune_gradio.store.models import NodeKey, Participant
 
+_log = logging.getLogger(__name__)
 QUIET_SECONDS = 60.0  # in the log, for each site
 TRAIL_SECONDS = 24 * 3600.0  # in the audit trail, for each site and kind
 _MOST = 10_000  # sites and kinds that are remembered
@@ -29,10 +31,9 @@ class Forgeries:
     def __init__(
         self,
         database: Database,
-        tell: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._tell, self._clock = database, tell, clock
+        self._database, self._clock = database, clock
         self._told: dict[tuple[int, str], float] = {}
         self._lock = threading.Lock()
 
@@ -43,7 +44,7 @@ class Forgeries:
             return
         number, site = owner
         if self._is_news((number, ""), QUIET_SECONDS):
-            self._tell(f"WARNING: A reply that {site} signed was refused: {what}.")
+            _log.warning("A reply that %s signed was refused: %s.", site, what)
         if self._is_news((number, what), TRAIL_SECONDS):
             with self._database.write() as session:
                 after = {"what": what}

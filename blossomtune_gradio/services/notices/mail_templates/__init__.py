@@ -7,8 +7,9 @@ never costs a mail; ours is used instead, and the log says so.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +19,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.plain_text import plain
 
+_log = logging.getLogger(__name__)
 _OURS = Path(__file__).parent
 _SUBJECT = "Subject:"
 _TOO_MANY_BLANK_LINES = re.compile(r"\n\s*\n(\s*\n)+")
 KINDS = frozenset(file.stem for file in _OURS.glob("*.txt"))
 """The kinds of mails there are."""
-
-
-def _nobody(_: str) -> None:
-    """Without a folder of the operator there is nothing to tell."""
 
 
 class _Broken(ValueError):
@@ -45,8 +43,8 @@ class Rendered:
 class Templates:
     """Renders mails."""
 
-    def __init__(self, folder: Path | None = None, tell: Callable[[str], None] = _nobody) -> None:
-        """`folder` overrides files of ours; `tell` hears of those that cannot be used.
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` overrides files of ours; the log has those that cannot be used.
 
         Raises:
             SettingsError: the folder does not exist.
@@ -56,7 +54,7 @@ class Templates:
                 f"BLOSSOMTUNE_MAIL_TEMPLATES_DIR is {folder}, but that is no folder. Make it, or "
                 "leave the variable empty."
             )
-        self._tell, self._has_own = tell, folder is not None
+        self._has_own = folder is not None
         self._ours = _environment([_OURS])
         self._own = _environment([folder, _OURS] if folder else [_OURS])
 
@@ -70,7 +68,12 @@ class Templates:
                 return _render(self._own, kind, safe)
             except Exception as error:  # noqa: BLE001 - a template can raise anything
                 where = plain(f"{type(error).__name__}: {error}")[:200]
-                self._tell(f"Your mail template {kind} cannot be used ({where}); ours is sent.")
+                _log.warning(
+                    "Your mail template %s cannot be used (%s); ours is sent.",
+                    kind,
+                    where,
+                    exc_info=True,
+                )
         return _render(self._ours, kind, safe)
 
 
