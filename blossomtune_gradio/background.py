@@ -147,6 +147,9 @@ class Loop:
     def _faulty(self, error: Exception) -> float:
         """Log and count it; the seconds until the next turn."""
         turns, fault = self._turns, reason(error)
+        if fault != self._said:  # told before it is counted: who sees the count finds the sentence
+            _log.error("%s: a fault of ours: %s It goes on.", self._title, fault, exc_info=error)
+        self._said = fault
         self._turns = replace(
             turns,
             turns=turns.turns + 1,
@@ -154,9 +157,6 @@ class Loop:
             last_fault=fault,
             last_fault_at=datetime.now(UTC),
         )
-        if fault != self._said:
-            _log.error("%s: a fault of ours: %s It goes on.", self._title, fault, exc_info=error)
-        self._said = fault
         self._in_a_row += 1
         return min(self._retry * float(1 << min(self._in_a_row - 1, 30)), self._longest)
 
