@@ -4,6 +4,13 @@ import ssl
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
+
+from blossomtune_gradio.web.doors import Doors
 
 pytest_plugins = ["tests.live_fixtures"]
 pytestmark = pytest.mark.slow
@@ -96,3 +103,26 @@ def test_the_page_and_its_health_answer(page):
     assert (health["status"], health["superlink"]) == ("ok", "running")
     assert health["loops"]["sites"].keys() == {"turns", "faults", "last_fault_at", "last_good_at"}
     assert "BlossomTune" in page.get("/").text
+
+
+async def leave(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("never reached by this road")
+
+
+async def behind(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await PlainTextResponse("inside")(_scope, _receive, send)
+
+
+def test_a_route_that_answers_to_every_path_is_refused_at_the_start():
+    with pytest.raises(ValueError, match="would close nothing"):
+        Doors(behind, (), pages=[""], routes=[Mount("/", behind)])
+
+
+def test_a_door_is_there_for_each_page_and_route_and_for_nothing_else():
+    doors = Doors(behind, (), pages=["", "compare"], routes=[Route("/leave", leave)])
+    client = TestClient(doors)
+    for path in ("/", "/compare", "/compare/", "/leave"):
+        assert client.get(path).text == "inside", path
+    for path in ("/leave/", "/compares", "/compare/x", "/join"):
+        assert client.get(path).status_code == 404, path
+    assert client.post("/leave").status_code == 404  # that would be Gradio's, of the same name

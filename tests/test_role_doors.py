@@ -93,9 +93,9 @@ ROUTES: dict[str, Role | str] = {  # ours; behind ANYONE stands something else t
     "GET /healthz": ANYONE,  # a word about the SuperLink
     "POST /api/v1/join": ANYONE,  # the one-time token decides
     "POST /api/v1/join/report": ANYONE,  # the token or the key's signature decides
-    "GET /download/kit/{participant_id}": OWNER,
-    "GET /download/run/{run_id}/log": RESEARCHER,
-    "GET /download/run/{run_id}/files/{name:path}": RESEARCHER,
+    "GET /download/kit/{participant_id:int}": OWNER,
+    "GET /download/run/{run_id:int}/log": RESEARCHER,
+    "GET /download/run/{run_id:int}/files/{name:path}": RESEARCHER,
     "GET /download/audit.{form}": ADMINS,
     "GET /parts/{digest}/{name:path}": ANYONE,
     "GET /login": ANYONE,
@@ -231,8 +231,14 @@ def test_a_route_answers_whom_the_table_says(federation, cast, kits, route):
     method, path = route.split(" ")
     run = 1  # there is none: who may ask reads 404
     wanted = ROUTES[route]
-    names = {"participant_id": kits["ada"], "run_id": run, "form": "csv", "name": "hf"}
-    url = path.replace(":path}", "}").format(**names)
+    names = {
+        "participant_id": kits["ada"],
+        "run_id": run,
+        "form": "csv",
+        "name": "hf",
+        "digest": "0",
+    }
+    url = path.replace(":path}", "}").replace(":int}", "}").format(**names)
     let_in = {}
     for who, client in cast.items():
         status = client.request(method, url).status_code

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
-import tomllib
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from blossomtune_gradio.cli import run_files
 from blossomtune_gradio.cli.client import Client, add_server
@@ -111,13 +112,13 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if arguments.config:
         try:
-            found |= _flat(tomllib.loads(arguments.config.read_text("utf-8")))
+            found |= _flat(tomli.loads(arguments.config.read_text("utf-8")))
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{arguments.config} cannot be used: {error}.") from error
     for text in arguments.set:
         key, equals, value = text.partition("=")
         try:
-            read = tomllib.loads(f"value = {value}")["value"]
+            read = tomli.loads(f"value = {value}")["value"]
         except ValueError:
             read = value  # a text without quotes, as people type it
         if not equals or not key.strip() or isinstance(read, dict | list):

@@ -1,6 +1,7 @@
 """The outer doors: which hosts, origins and paths are answered at all. Plain ASGI.
 
-Everything that is not on the list is 404, so a new Gradio release cannot open a door by itself.
+The list is made of the pages and routes that are behind them, and of what Gradio's page asks for.
+All else is 404, so a new Gradio release cannot open a door by itself.
 Surprise: in local mode the Host header decides too, because a web page elsewhere can point its own
 name at 127.0.0.1 and would then be let in by the browser as our own page.
 """
@@ -8,9 +9,10 @@ name at 127.0.0.1 and would then be let in by the browser as our own page.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blossomtune_gradio.web import policy
@@ -20,21 +22,13 @@ _UNSAFE = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 # What the page of Gradio 6.31 asks for. Left out on purpose: /gradio_api/{upload,file,run,call,api,
 # info,proxy,deep_link,runs,...}, /monitoring, /openapi.json.
 _GRADIO = re.compile(
-    r"/((join|runs|admin)/?)?"
-    r"|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)"
+    r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)"
     r"|/(assets|static)/[\w./@-]+"
     r"|/gradio_api/(queue/(join|data)|component_server|cancel|reset|startup-events|app_id)/?"
     r"|/gradio_api/heartbeat/[\w-]+"
 )
 _FOR_A_YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
 _YEAR_OF_HTTPS = (b"strict-transport-security", b"max-age=31536000")
-_OURS = re.compile(
-    r"/healthz|/api/v1/.*|/download/kit/\d+|/download/run/\d+/(?:log|files/.+)"
-    r"|/download/audit\.(jsonl|csv)|/me"
-)
-# With the method, as Gradio has routes of the same names that must not be reached.
-_SIGNING_IN = re.compile(r"GET /login(/callback)?(/[a-z0-9-]+)?|POST /logout(/everywhere)?")
-_PARTS = re.compile(r"GET /parts/[0-9a-f]{16}/([a-z_]+/)?[a-z_]+\.(js|css)")
 _METHODS = frozenset(("GET", "HEAD", *_UNSAFE))  # OPTIONS is asked by other sites only
 _FOREIGN = (b"access-control-",)  # Gradio would let any other site read its answers
 
@@ -43,10 +37,27 @@ class Doors:
     """Refuses unknown paths, foreign hosts and cross-site requests; adds headers for safety."""
 
     def __init__(
-        self, app: ASGIApp, hosts: Iterable[str], *, https: bool = False, on_space: bool = False
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str],
+        *,
+        pages: Iterable[str],
+        routes: Sequence[BaseRoute],
+        https: bool = False,
+        on_space: bool = False,
     ) -> None:
-        """`hosts` are the names (without port) this server answers to; empty: any."""
+        """`hosts` are the names (without port) this server answers to; empty: any.
+
+        `pages` are the paths of Gradio's pages, `routes` our own without Gradio's.
+
+        Raises:
+            ValueError: a route is behind every path, so that nothing would be closed.
+        """
         self._app, self._hosts = app, frozenset(hosts)
+        self._pages = frozenset(path for page in pages for path in (f"/{page}", f"/{page}/"))
+        self._routes = tuple(routes)
+        if self._is_ours("GET", "/no/such/door"):
+            raise ValueError("A route answers to every path, so the doors would close nothing.")
         self._always = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
@@ -65,7 +76,7 @@ class Doors:
         send = _with_headers(send, self._always, lasting=path.startswith("/assets/"))
         if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             await _answer(send, 400, "This server does not answer to that host name.")
-        elif not _is_known(scope["method"], path):
+        elif not self._is_known(scope["method"], path):
             if path.startswith("/api/v1/"):  # a line break in it: still the language of the API
                 await problem(404, "There is nothing under this address.")(scope, receive, send)
             else:
@@ -77,14 +88,17 @@ class Doors:
         else:
             await self._app(scope, receive, send)
 
+    def _is_known(self, method: str, path: str) -> bool:
+        return (
+            path in self._pages
+            or _GRADIO.fullmatch(path) is not None
+            or self._is_ours(method, path)
+        )
 
-def _is_known(method: str, path: str) -> bool:
-    return bool(
-        _GRADIO.fullmatch(path)
-        or _OURS.fullmatch(path)
-        or _SIGNING_IN.fullmatch(f"{method} {path}")
-        or _PARTS.fullmatch(f"{method} {path}")
-    )
+    def _is_ours(self, method: str, path: str) -> bool:
+        """With the method, as Gradio has routes of the same names that must not be reached."""
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        return any(route.matches(scope)[0] is Match.FULL for route in self._routes)
 
 
 def _needs_own_origin(method: str, path: str) -> bool:

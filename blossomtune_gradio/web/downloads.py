@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -11,20 +11,22 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from blossomtune_gradio.application import Application
-from blossomtune_gradio.errors import InvalidInput
-from blossomtune_gradio.identity import User
+from blossomtune_gradio.errors import InvalidInput, NotFound
+from blossomtune_gradio.identity import Role, User, require
 from blossomtune_gradio.services.audit.export import MEDIA_TYPES, Format, exported
 from blossomtune_gradio.services.audit.trail import AuditFilter
+from blossomtune_gradio.services.runs.rows import source_of
 from blossomtune_gradio.web.api.models import Id
+from blossomtune_gradio.web.login import current_user
 
 
-def download_router(app: Application, user_of: Callable[[Request], User]) -> APIRouter:
-    """Exports for whoever `user_of` says is asking."""
+def download_router(app: Application) -> APIRouter:
+    """All of them."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/download/audit.{form}")
     def audit(
-        form: Format,
+        form: str,
         request: Request,
         actor: str = "",
         action: str = "",
@@ -33,6 +35,9 @@ def download_router(app: Application, user_of: Callable[[Request], User]) -> API
         since: str = "",
         until: str = "",
     ) -> StreamingResponse:
+        kind: Format = "csv" if form == "csv" else "jsonl"
+        if form != kind:
+            raise NotFound("The trail is exported as audit.jsonl or audit.csv.")
         wanted = AuditFilter(
             actor=actor,
             action=action,
@@ -41,13 +46,32 @@ def download_router(app: Application, user_of: Callable[[Request], User]) -> API
             since=moment(since),
             until=moment(until),
         )
-        entries = app.audit.all_entries(user_of(request), wanted)  # refuses before anything is sent
+        # Refuses before anything is sent.
+        entries = app.audit.all_entries(current_user(request), wanted)
         name = f"blossomtune-audit-{datetime.now(UTC):%Y%m%d-%H%M}.{form}"
-        return attachment(exported(entries, form), MEDIA_TYPES[form], name)
+        return attachment(exported(entries, kind), MEDIA_TYPES[kind], name)
 
-    @router.get("/download/run/{run_id}/files/{name:path}")
+    @router.get("/download/kit/{participant_id:int}")
+    def kit(participant_id: int, request: Request) -> StreamingResponse:
+        user = current_user(request)
+        site = app.participants.get(participant_id, user).site
+        content = app.kits.make(participant_id, by=user)
+        name = f"blossomtune-{_slug(site, 'site')}.zip"
+        return attachment(iter((content,)), "application/zip", name)
+
+    @router.get("/download/run/{run_id:int}/log")
+    def run_log(run_id: int, request: Request) -> StreamingResponse:
+        user = current_user(request)
+        require(user, Role.RESEARCHER, "download the log of a run")
+        run = app.runs.get(run_id, user)
+        lines = app.logs.all_lines(source_of(run_id))
+        return attachment(
+            lines, "text/plain; charset=utf-8", f"run-{run_id}-{_slug(run.name, 'run')}.log"
+        )
+
+    @router.get("/download/run/{run_id:int}/files/{name:path}")
     def result(run_id: Id, name: str, request: Request) -> StreamingResponse:
-        return result_file(app, run_id, name, user_of(request))
+        return result_file(app, run_id, name, current_user(request))
 
     return router
 
@@ -58,6 +82,10 @@ def result_file(app: Application, run_id: int, name: str, by: User) -> Streaming
     answer = attachment(pieces, "application/octet-stream", name.rpartition("/")[2])
     answer.headers["Content-Length"] = str(size)
     return answer
+
+
+def _slug(name: str, otherwise: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower() or otherwise
 
 
 def attachment(

@@ -1,28 +1,24 @@
-"""Our own HTTP routes: liveness, the join request of a site, the download of a kit.
+"""Our own HTTP routes: liveness, and what a site hands in and tells.
 
 Errors of ours become problem+json (RFC 9457) with the same sentence the page would show.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.background import LoopCount
 from blossomtune_gradio.errors import BlossomError, InvalidInput, SettingsError
-from blossomtune_gradio.identity import STRANGER, Role, require
-from blossomtune_gradio.services.runs.rows import source_of
+from blossomtune_gradio.identity import STRANGER
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.web.gateway import JOIN_PATH, REPORT_PATH
-from blossomtune_gradio.web.login import current_user
 from blossomtune_gradio.web.problems import answer_with_problems
 
 
@@ -109,33 +105,6 @@ def page_router(app: Application) -> APIRouter:
     def healthz() -> dict[str, Any]:
         superlink = app.superlink.status.state.value
         return {"status": "ok", "superlink": superlink, "loops": _loops(app.loops.turns())}
-
-    @router.get("/download/kit/{participant_id}")
-    def kit(participant_id: int, request: Request) -> Response:
-        user = current_user(request)
-        site = app.participants.get(participant_id, user).site
-        name = re.sub(r"[^A-Za-z0-9]+", "-", site).strip("-").lower() or "site"
-        return Response(
-            app.kits.make(participant_id, by=user),
-            media_type="application/zip",
-            headers={
-                "Content-Disposition": f'attachment; filename="blossomtune-{name}.zip"',
-                "Cache-Control": "no-store",
-            },
-        )
-
-    @router.get("/download/run/{run_id}/log")
-    def run_log(run_id: int, request: Request) -> Response:
-        user = current_user(request)
-        require(user, Role.RESEARCHER, "download the log of a run")
-        run = app.runs.get(run_id, user)
-        name = re.sub(r"[^A-Za-z0-9]+", "-", run.name).strip("-").lower() or "run"
-        headers = {
-            "Content-Disposition": f'attachment; filename="run-{run_id}-{name}.log"',
-            "Cache-Control": "no-store",
-        }
-        lines = app.logs.all_lines(source_of(run_id))
-        return StreamingResponse(lines, media_type="text/plain; charset=utf-8", headers=headers)
 
     return router
 

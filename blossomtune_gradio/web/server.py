@@ -24,7 +24,7 @@ from blossomtune_gradio.application import Application
 from blossomtune_gradio.errors import SettingsError
 from blossomtune_gradio.services.sites.announcements import Announcements
 from blossomtune_gradio.settings import Settings
-from blossomtune_gradio.ui.page import build_page, mount_options
+from blossomtune_gradio.ui.page import PAGES, build_page, mount_options
 from blossomtune_gradio.ui.preloads import preloads, style_link
 from blossomtune_gradio.ui.sessions import keep_light_sessions
 from blossomtune_gradio.web.api import PREFIX, rest_api
@@ -153,7 +153,9 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
         settings.data_dir / "session.key", https=settings.is_https, hours=settings.session_hours
     )
     pages = build_page(application, current_user)
-    mounted = with_pages(pages, page_api(application, cookies))
+    api = page_api(application, cookies)
+    ours = tuple(api.routes)  # before Gradio's, which answer to every path
+    mounted = with_pages(pages, api)
     inside = EarlyHead(mounted, preloads(pages), style_link())
     # A page is 90 kB of text; its assets are packed already.
     small = GZipMiddleware(inside, minimum_size=1024, compresslevel=6)
@@ -161,6 +163,8 @@ def page_app(application: Application, gateway: FleetGateway) -> ASGIApp:
     guarded = Doors(
         BodyLimit(turns),
         settings.hosts,
+        pages=[page.path for page in PAGES],
+        routes=ours,
         https=settings.is_https,
         on_space=bool(settings.space_hosts),
     )
@@ -178,7 +182,7 @@ def page_api(application: Application, cookies: Cookies) -> FastAPI:
     api.include_router(page_router(application))
     api.include_router(join_router(application, by_page=True))
     api.include_router(login_router(application, cookies))
-    api.include_router(download_router(application, current_user))
+    api.include_router(download_router(application))
     api.include_router(parts_router())
     api.mount(PREFIX, rest_api(application))
     return api

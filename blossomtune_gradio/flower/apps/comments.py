@@ -7,9 +7,10 @@ remark within a value of several lines is not found.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
+
+import tomli
 
 _PLACE = ("tool", "flwr", "app", "config")
 _LONGEST_LINE = 500
@@ -41,7 +42,7 @@ def _path(line: str) -> tuple[str, ...] | None:
     if len(line) > _LONGEST_LINE:
         return None
     try:
-        node: Any = tomllib.loads(line)
+        node: Any = tomli.loads(line)
     except (ValueError, RecursionError):
         return None
     path: list[str] = []

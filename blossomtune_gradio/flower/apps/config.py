@@ -6,11 +6,11 @@ so types are checked here. The manner of writing is TOML everywhere: `key = valu
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import tomli
 import tomli_w
 
 from blossomtune_gradio.errors import InvalidInput
@@ -126,7 +126,7 @@ def flat_config(
 
 def _line(line: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(line)
+        return tomli.loads(line)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(_what_is_wrong(line)) from error
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import builtins
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from blossomtune_gradio.flower.apps.package_names import package_of
 from blossomtune_gradio.flower.apps.reads import AppReads
@@ -90,7 +91,7 @@ def codes() -> list[str]:
 
 @cache
 def _table() -> tuple[tuple[_Entry, ...], tuple[_Entry, ...]]:
-    content = tomllib.loads(_FILE.read_text("utf-8"))
+    content = tomli.loads(_FILE.read_text("utf-8"))
     return tuple(_causes(content["cause"])), tuple(_programs(content["program"]))
 
 

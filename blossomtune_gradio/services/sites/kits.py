@@ -7,11 +7,11 @@ key is answered again, because the first answer may have been lost and a site as
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import metadata
 
+import tomli
 import tomli_w
 from sqlalchemy.orm import Session
 
@@ -83,7 +83,7 @@ class KitService:
                 session, "kit_taken", row.email, site=row.site, by=by.name, hours=hours
             )
             _note(session, by, "make", row, valid_until=row.token_expires_at.isoformat())
-        tomllib.loads(site_toml)  # a kit that cannot be read must never leave the house
+        tomli.loads(site_toml)  # a kit that cannot be read must never leave the house
         return kit_files.packed(site_toml, entrance.ca)
 
     def join(
