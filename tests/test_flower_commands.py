@@ -17,7 +17,6 @@ from blossomtune_gradio.flower.link.commands import (
     prepare_home,
     run_argv,
     shown_command,
-    stop_argv,
     superexec_argv,
     superlink_argv,
     write_connection,
@@ -81,7 +80,6 @@ def test_flowers_programs_know_every_option_we_use(tmp_path):
         superlink_argv(1, made, tmp_path / "db", tmp_path / "secret"),
         superexec_argv(1, made, tmp_path / "secret"),
         run_argv(tmp_path, "lab", tmp_path / "run.toml"),
-        stop_argv(1, "lab"),
     ):
         words = 3 if argv[1] == "-P" else 2 if argv[0].endswith("/flwr") else 1
         program = argv[:words]

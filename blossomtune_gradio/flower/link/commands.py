@@ -128,11 +128,6 @@ def run_argv(app_dir: Path, connection: str, run_config_file: Path | None = None
     return [_program("flwr"), "run", str(app_dir), connection, *config, "--format", "json"]
 
 
-def stop_argv(run_id: int, connection: str) -> list[str]:
-    """Stop a run. Killing the `flwr run` that submitted it would not."""
-    return [_program("flwr"), "stop", str(run_id), connection, "--format", "json"]
-
-
 def shown_command(argv: Sequence[str], environment: Mapping[str, str] = _NOTHING) -> str:
     """The command as a line to paste into a shell. `environment` is what it must see set."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
