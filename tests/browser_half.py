@@ -4,17 +4,25 @@ Node is for development only. The machine's own is used where it is recent, else
 brings one into this environment. The types are made from what the server really sends, each time.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
+from blossomtune_gradio import views
 from blossomtune_gradio.application import Application
 from blossomtune_gradio.settings import Settings
+from blossomtune_gradio.views.base import View
 from blossomtune_gradio.web.api import openapi, rest_api
 
 ROOT = Path(__file__).parent.parent
@@ -45,10 +53,22 @@ def _is_recent(node: str) -> bool:
     return major >= 24 or minor >= {20: 19, 22: 12}.get(major, 99)
 
 
-def document() -> dict[str, object]:
-    """The OpenAPI document of REST."""
+def document() -> dict[str, Any]:
+    """The OpenAPI document of REST, and in the same way what the views send to pages alone."""
     with tempfile.TemporaryDirectory() as folder:
-        return openapi(rest_api(Application(Settings(data_dir=Path(folder)))))
+        made = openapi(rest_api(Application(Settings(data_dir=Path(folder)))))
+    for room in pkgutil.iter_modules(views.__path__, f"{views.__name__}."):
+        importlib.import_module(room.name)
+    sent = [(view, "serialization") for view in _below(View)]
+    _, of_pages = models_json_schema(sent, ref_template="#/components/schemas/{model}")
+    schemas = made["components"]["schemas"]
+    return made | {"components": {"schemas": of_pages["$defs"] | schemas}}
+
+
+def _below(view: type[View]) -> Iterator[type[View]]:
+    for one in view.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def check(environment: dict[str, str]) -> bool:

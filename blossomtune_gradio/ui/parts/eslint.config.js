@@ -9,11 +9,7 @@ const forbid = (selector, message) => ({ selector, message });
 const positions = /^(first|last|next|previous)(Element)?(Child|Sibling)$/;
 const lists = /^(children|childNodes|cells|rows|elements)$/;
 const markup = /^(innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|setHTMLUnsafe)$/;
-const OLD = [
-  ...["apps", "audit_table", "outbox"],
-  ...["people_table", "run_alerts", "run_detail", "run_form", "run_history", "run_queue"],
-  "tokens_table",
-];
+const OLD = ["run_detail", "run_form"];
 
 export default [
   { ignores: ["node_modules/"] },

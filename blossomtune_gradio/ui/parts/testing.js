@@ -90,7 +90,7 @@ export const open = async (part, server, { address = "runs", words = {} } = {}) 
     asked,
     triggered,
     one,
-    /** @param {string} selector */
+    /** @param {string} selector @returns {any[]} */
     all: (selector) => [...element.querySelectorAll(selector)],
     /** The words of the first that fits, blanks made one. @param {string} selector */
     text: (selector) => one(selector).textContent.replace(/\s+/g, " ").trim(),

@@ -7,6 +7,7 @@ import { SILENT } from "./words.js";
 const PATIENCE = 20000; // milliseconds for an answer
 
 /** @import { Readers } from "../types/part.d.ts" */
+/** @typedef {<Kind extends HTMLElement = HTMLElement>(name: string, kind?: new () => Kind) => Kind} Find */
 
 /**
  * @template {Readers} R

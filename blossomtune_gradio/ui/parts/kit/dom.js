@@ -35,6 +35,12 @@ export const show = (node, visible) => {
   if (node.hidden === visible) node.hidden = !visible;
 };
 
+/** HTML that the server has cleaned; nothing else may come in here. @param {Element} node @param {string} clean */
+export const putHtml = (node, clean) => {
+  const { body } = new DOMParser().parseFromString(clean, "text/html");
+  node.replaceChildren(...body.childNodes);
+};
+
 /** A lamp is a shape and a word, never a colour alone. @param {HTMLElement} node @param {string} tone @param {string} word */
 export const light = (node, tone, word) => {
   if (node.dataset.tone !== tone) node.dataset.tone = tone;

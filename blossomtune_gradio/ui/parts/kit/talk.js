@@ -50,9 +50,12 @@ export const onAddress = (listener) => {
   listener();
 };
 
-/** A link to the Runs page; on that page nothing is loaded anew. @param {string} text @param {string} query */
-export const linkTo = (text, query, className = "bt-link") => {
-  const link = Object.assign(document.createElement("a"), { className, textContent: text, href: `runs?${query}` });
+/**
+ * Makes a link lead to the Runs page; on that page nothing is loaded anew.
+ * @param {HTMLAnchorElement} link @param {string} query
+ */
+export const lead = (link, query) => {
+  link.href = `runs?${query}`;
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !location.pathname.endsWith("/runs")) return;
     event.preventDefault();
@@ -60,6 +63,9 @@ export const linkTo = (text, query, className = "bt-link") => {
   });
   return link;
 };
+/** @param {string} text @param {string} query */
+export const linkTo = (text, query, className = "bt-link") =>
+  lead(Object.assign(document.createElement("a"), { className, textContent: text }), query);
 
 // Browsers keep our cookie from a frame of another site: signing in needs a tab of its own.
 export const inFrame = window.self !== window.top;

@@ -1,55 +1,77 @@
-import { blossom } from "../kit/common.js";
+// The newest mails, how the mail server does, and what an admin may send once more.
+// @ts-check
+import { bind } from "../kit/bound.js";
+import { cells, copy, each, light, put, show } from "../kit/dom.js";
+import { ago, clock } from "../kit/words.js";
 
+/** @import { Answer, Given, Said, Tone } from "../types/part.d.ts" */
+/** @import { MailRow } from "../types/rest.d.ts" */
+/**
+ * @typedef {object} Mails
+ * @property {MailRow[]} rows
+ * @property {string} sentence how the mail server does
+ * @property {Tone} tone
+ * @property {boolean} can_try
+ * @property {boolean} delivers there is a mail server
+ * @property {boolean} readable what mails say is sent along
+ * @property {string} now
+ */
+/** @typedef {{ mails: (asked: object) => Promise<Answer<Mails>> }} Server */
+
+/** @type {Record<string, Tone>} */
+const TONES = { sent: "good", queued: "busy", sending: "busy", failed: "bad", unknown: "bad", dropped: "off" };
+/** @type {Record<string, string>} */
+const WORDS = { queued: "waiting", sending: "on its way", failed: "refused", unknown: "unknown whether it arrived" };
+
+const wordOf = (/** @type {MailRow} */ mail) => {
+  if (mail.status === "dropped") return mail.error || "not sent";
+  return mail.status === "failed" && mail.next_try ? "trying again" : (WORDS[mail.status] ?? mail.status);
+};
+// Without a mail server waiting is no trouble.
+const toneOf = (/** @type {MailRow} */ mail, /** @type {boolean} */ delivers) =>
+  mail.status === "queued" && !delivers ? "off" : (TONES[mail.status] ?? "off");
+
+/** @param {Mails} answer @returns {(row: HTMLElement, mail: MailRow) => void} */
+const fill = ({ delivers, now }) => (row, mail) => {
+  const { subject, state, facts, error, body, resend } = cells(row);
+  put(subject, mail.subject);
+  light(state, toneOf(mail, delivers), wordOf(mail));
+  const tries = mail.tries > 1 ? `${mail.tries} tries` : "";
+  const next = mail.next_try ? `next try ${clock(mail.next_try)}` : "";
+  const when = mail.sent ? `sent ${ago(mail.sent, now)}` : `written ${ago(mail.created, now)}`;
+  put(facts, [`to ${mail.recipient}`, when, tries, next].filter(Boolean).join("  ·  "));
+  put(error, mail.error);
+  show(error, Boolean(mail.error) && mail.status !== "dropped");
+  /** @type {HTMLButtonElement} */ (resend).disabled = false;
+  resend.setAttribute("aria-label", `Send again to ${mail.recipient}`);
+  show(resend, mail.status === "unknown");
+  put(body, mail.body);
+  show(body, Boolean(mail.body));
+};
+
+/** @param {Given<Server, Said>} given */
 export const mount = ({ element, server, props, trigger, watch }) => {
-  const { find, make, put, show, light, ask, poll, ago, clock, each, say } = blossom(element, server);
-  const TONES = { sent: "good", queued: "busy", sending: "busy", failed: "bad", unknown: "bad", dropped: "off" };
-  const WORDS = { queued: "waiting", sending: "on its way", failed: "refused", unknown: "unknown whether it arrived" };
-  const again = find("again");
-  let waits = true; // no mail server: waiting is no trouble
+  const { find, ask, poll, say } = bind(element, server);
+  const again = find("again", HTMLButtonElement);
 
-  const create = () => {
-    const node = make("li");
-    const top = make("p", "bt-mail-top");
-    top.append(make("strong"), make("span", "bt-lamp"));
-    const once_more = make("button", "bt-button bt-small bt-mail-again");
-    once_more.type = "button";
-    put(once_more, "Send again");
-    once_more.addEventListener("click", () => {
-      once_more.disabled = true;
-      trigger("send_again", { id: once_more.mail });
+  const create = (/** @type {MailRow} */ mail) => {
+    const row = copy(find("mail"));
+    const resend = /** @type {HTMLButtonElement} */ (cells(row).resend);
+    resend.addEventListener("click", () => {
+      resend.disabled = true;
+      trigger("send_again", { id: mail.id });
     });
-    node.append(top, make("p", "bt-quiet"), make("p", "bt-quiet bt-mail-error"), make("p", "bt-mail-body"), once_more);
-    return node;
-  };
-  const fill = (now) => (node, mail) => {
-    const [top, facts, error, body, once_more] = node.children;
-    put(top.firstChild, mail.subject);
-    const known = mail.status === "dropped" ? mail.error || "not sent" : (WORDS[mail.status] ?? mail.status);
-    const tried = mail.status === "failed" && mail.next_try ? "trying again" : known;
-    light(top.lastChild, waits && mail.status === "queued" ? "off" : TONES[mail.status], tried);
-    const tries = mail.tries > 1 ? `${mail.tries} tries` : "";
-    const next = mail.next_try ? `next try ${clock(mail.next_try)}` : "";
-    const when = mail.sent ? `sent ${ago(mail.sent, now)}` : `written ${ago(mail.created, now)}`;
-    put(facts, [`to ${mail.recipient}`, when, tries, next].filter(Boolean).join("  ·  "));
-    put(error, mail.error);
-    show(error, Boolean(mail.error) && mail.status !== "dropped");
-    once_more.mail = mail.id;
-    once_more.disabled = false;
-    once_more.setAttribute("aria-label", `Send again to ${mail.recipient}`);
-    show(once_more, mail.status === "unknown");
-    put(body, mail.body);
-    show(body, Boolean(mail.body));
+    return row;
   };
   const turn = poll(async () => {
     const answer = await ask("mails");
     if (!answer?.rows) return;
-    waits = !answer.delivers;
     light(find("state"), answer.tone, answer.sentence);
     show(again, answer.can_try);
     show(find("secret"), !answer.readable);
     show(find("empty"), answer.rows.length === 0);
     show(find("mails"), answer.rows.length > 0);
-    each(find("mails"), answer.rows, (mail) => mail.id, create, fill(answer.now));
+    each(find("mails"), answer.rows, (mail) => mail.id, create, fill(answer));
   }, 4000);
   again.addEventListener("click", () => {
     again.disabled = true;
@@ -57,8 +79,7 @@ export const mount = ({ element, server, props, trigger, watch }) => {
   });
   watch("value", () => {
     again.disabled = false;
-    const { tone, text } = props.value;
-    say(tone, text);
+    say(props.value.tone, props.value.text);
     turn();
   });
 };

@@ -1,68 +1,77 @@
 // One participant in full, in a drawer beside the table: facts, note, preflight, keys, history.
-import { blossom } from "../kit/common.js";
+// @ts-check
+import { bind } from "../kit/bound.js";
+import { cells, copy, light, make, put, show } from "../kit/dom.js";
+import { changed, hear } from "../kit/talk.js";
+import { SILENT, moment } from "../kit/words.js";
+import { factsOf } from "./facts.js";
 
+/** @import { Answer, Given, Said } from "../types/part.d.ts" */
+/** @import { CheckView, HistoryRow, KeyRow, PersonDetails } from "../types/rest.d.ts" */
+/** @typedef {{ person: (asked: { id: number }) => Promise<Answer<PersonDetails>> }} Server */
+
+/** A line, and what is said of it below. @param {string} text @param {(string | false | null)[]} below */
+const item = (text, ...below) => {
+  const node = make("li");
+  node.append(make("span", "", text));
+  for (const one of below) if (one) node.append(make("span", "bt-quiet bt-under", one));
+  return node;
+};
+const drawKey = (/** @type {KeyRow} */ { fingerprint, added, retired, node }) => {
+  const when = `handed in ${moment(added)}${retired ? `, retired ${moment(retired)}` : ""}`;
+  return item(fingerprint, when, node && `node ${node}`);
+};
+const drawEntry = (/** @type {HistoryRow} */ { who, what, at, detail, address }) =>
+  item(`${who} ${what}`, [moment(at), detail, address && `from ${address}`].filter(Boolean).join("  ·  "));
+
+/** @param {HTMLElement} list @param {HTMLElement[]} items @param {string} none */
+const fillList = (list, items, none) => list.replaceChildren(...(items.length ? items : [item(none)]));
+
+/** @param {Given<Server, Said>} given */
 export const mount = ({ element, server, props, trigger, watch }) => {
-  const { find, make, put, show, light, ask, say, SILENT, changed, moment, bytes, counted } = blossom(element, server);
+  const { find, ask, say } = bind(element, server);
+  const drawer = find("drawer", HTMLDialogElement);
+  const partition = find("partition", HTMLInputElement);
+  const note = find("note", HTMLTextAreaElement);
   let open = 0; // whose drawer
 
-  const fact = (list, name, value) => {
-    if (!value) return;
-    list.append(make("dt", "", name), make("dd", "", value));
+  const drawCheck = (/** @type {CheckView} */ check) => {
+    const row = copy(find("check"));
+    light(cells(row).name, check.ok ? "good" : "bad", check.name);
+    put(cells(row).sentence, check.sentence);
+    return row;
   };
-  const item = (...texts) => {
-    const node = make("li");
-    texts.filter(Boolean).forEach((text, index) => node.append(make("span", index ? "bt-quiet bt-under" : "", text)));
-    return node;
-  };
-  const drawPerson = (person) => {
+  const draw = (/** @type {PersonDetails} */ person) => {
     put(find("name"), person.site);
     light(find("status"), person.tone, person.status);
     show(find("status"), true);
-    const facts = make("dl");
-    fact(facts, "E-mail", person.email);
-    fact(facts, "Person", `${person.person || "?"} (${person.account})`);
-    fact(facts, "Organisation", person.organisation);
-    fact(facts, "Asked", moment(person.requested));
-    fact(facts, "Last change", `${moment(person.changed)}${person.decided_by ? `, by ${person.decided_by}` : ""}`);
-    fact(facts, "Reason", person.reason);
-    fact(facts, "Partition", person.partition === null ? "" : String(person.partition));
-    fact(facts, "Connection", [person.presence, person.last_seen && `seen ${moment(person.last_seen)}`].filter(Boolean).join(", "));
-    fact(facts, "Work", person.received + person.sent ? `${counted(person.rounds, "round")}, ${bytes(person.received)} received, ${bytes(person.sent)} sent` : "");
-    fact(facts, "Message", person.message);
-    fact(facts, "Their data", person.data);
-    find("facts").replaceChildren(...facts.children);
+    const facts = factsOf(person).flatMap(([word, text]) => [make("dt", "", word), make("dd", "", text)]);
+    find("facts").replaceChildren(...facts);
     show(find("assign"), person.can.includes("approve"));
-    find("partition").max = person.partitions.total - 1;
-    find("partition").value = person.partitions.free ?? "";
-    find("note").value = person.note;
-    const report = person.report;
-    const checks = make("ul", "bt-list");
-    if (report) checks.append(...report.checks.map((check) => {
-      const node = make("li");
-      const lamp = make("span", "bt-lamp");
-      light(lamp, check.ok ? "good" : "bad", check.name);
-      node.append(lamp, make("span", "bt-quiet bt-under", check.sentence));
-      return node;
-    }));
-    find("report").replaceChildren(make("p", "bt-quiet", report ? `${report.good ? "All good" : "Something is wrong"}, told ${moment(report.at)}.` : "join.py has not told anything yet."), checks);
-    find("keys").replaceChildren(...person.keys.map((key) => item(key.fingerprint, `handed in ${moment(key.added)}${key.retired ? `, retired ${moment(key.retired)}` : ""}`, key.node && `node ${key.node}`)));
-    if (!person.keys.length) find("keys").append(item("No key was handed in yet."));
-    find("history").replaceChildren(...person.history.map((entry) => item(`${entry.who} ${entry.what}`, [moment(entry.at), entry.detail, entry.address && `from ${entry.address}`].filter(Boolean).join("  ·  "))));
-    if (!person.history.length) find("history").append(item("Nothing is written down yet."));
+    partition.max = String(person.partitions.total - 1);
+    partition.value = String(person.partitions.free ?? "");
+    note.value = person.note;
+    const { report } = person;
+    const verdict = report && `${report.good ? "All good" : "Something is wrong"}, told ${moment(report.at)}.`;
+    put(find("report"), verdict ?? "join.py has not told anything yet.");
+    find("checks").replaceChildren(...(report?.checks ?? []).map(drawCheck));
+    fillList(find("keys"), person.keys.map(drawKey), "No key was handed in yet.");
+    fillList(find("history"), person.history.map(drawEntry), "Nothing is written down yet.");
   };
-  const look = async (id) => {
-    const person = (await ask("person", { id })) ?? { error: SILENT };
-    show(find("body"), !person.error);
-    if (!person.error) return drawPerson(person);
+  const look = async (/** @type {number} */ id) => {
+    const answer = await ask("person", { id });
+    const person = answer?.error === undefined ? answer : null;
+    show(find("body"), Boolean(person));
+    if (person) return draw(person);
     put(find("name"), "Participant");
     show(find("status"), false);
-    say("bad", person.error);
+    return say("bad", answer?.error ?? SILENT);
   };
-  document.addEventListener("blossom:person", async ({ detail: id }) => {
+  hear("person", async (/** @type {number} */ id) => {
     say("off", "");
     await look(id);
     open = id;
-    if (!find("drawer").open) find("drawer").showModal();
+    if (!drawer.open) drawer.showModal();
   });
   watch("value", () => {
     say(props.value.tone, props.value.text);
@@ -70,15 +79,15 @@ export const mount = ({ element, server, props, trigger, watch }) => {
     changed();
   });
 
-  find("drawer").addEventListener("close", () => (open = 0));
-  find("drawer").addEventListener("click", (event) => event.target === find("drawer") && find("drawer").close());
-  find("close").addEventListener("click", () => find("drawer").close());
+  drawer.addEventListener("close", () => (open = 0));
+  drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
+  find("close").addEventListener("click", () => drawer.close());
   find("assign").addEventListener("submit", (event) => {
     event.preventDefault();
-    trigger("decide", { what: "approve", ids: [open], partition: Number(find("partition").value) });
+    trigger("decide", { what: "approve", ids: [open], partition: Number(partition.value) });
   });
   find("note-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    trigger("note", { id: open, text: find("note").value });
+    trigger("note", { id: open, text: note.value });
   });
 };

@@ -1,52 +1,53 @@
-// A secret lives in this page until the next click and nowhere else.
-import { blossom } from "../kit/common.js";
+// Tokens for scripts. A secret lives in this page until the next click and nowhere else.
+// @ts-check
+import { bind } from "../kit/bound.js";
+import { cells, copy, copyText, each, light, put, show } from "../kit/dom.js";
+import { changed, hear } from "../kit/talk.js";
+import { ago, day } from "../kit/words.js";
 
+/** @import { Answer, Given, Said } from "../types/part.d.ts" */
+/** @import { TokenRow } from "../types/rest.d.ts" */
+/** @typedef {{ tokens: (asked: object) => Promise<Answer<{ rows: TokenRow[], now: string }>> }} Server */
+
+/** @param {Given<Server, Said & { secret?: string }>} given */
 export const mount = ({ element, server, props, trigger, watch }) => {
-  const {
-    find, make, put, show, light, ask, poll, changed, ago, day, each, say, rowOf, copyText,
-  } = blossom(element, server);
-  let now = null;
+  const { find, ask, poll, say } = bind(element, server);
 
-  const create = (token) => {
-    const row = rowOf(["Token", "Role", "State", "Good until", "Last used", ""]);
-    const cells = row.children;
+  const create = (/** @type {TokenRow} */ token) => {
+    const row = copy(find("row"));
     row.id = `token-${token.id}`;
-    cells[0].append(make("strong"), make("span", "bt-quiet bt-under"));
-    cells[2].append(make("span", "bt-lamp"));
-    cells[5].className = "bt-actions";
-    const button = make("button", "bt-button bt-small bt-danger", "Revoke");
-    button.type = "button";
-    button.setAttribute("aria-label", `Revoke the token ${token.name}`);
-    button.addEventListener("click", () => {
-      button.disabled = true;
+    const revoke = /** @type {HTMLButtonElement} */ (cells(row).revoke);
+    revoke.setAttribute("aria-label", `Revoke the token ${token.name}`);
+    revoke.addEventListener("click", () => {
+      revoke.disabled = true;
       trigger("revoke", { id: token.id });
     });
-    cells[5].append(button);
     return row;
   };
-  const fill = (row, token) => {
-    const [name, role, state, until, used, action] = row.children;
-    put(name.firstChild, token.name);
-    put(name.lastChild, `number ${token.id}, by ${token.by}`);
+  const fill = (/** @type {string} */ now) => (/** @type {HTMLElement} */ row, /** @type {TokenRow} */ token) => {
+    const { name, about, role, state, until, used, revoke } = cells(row);
+    put(name, token.name);
+    put(about, `number ${token.id}, by ${token.by}`);
     put(role, token.role);
-    light(state.firstChild, token.tone, token.state);
+    light(state, token.tone, token.state);
     put(until, day(token.expires));
     put(used, token.used ? ago(token.used, now) : "never");
-    show(action.firstChild, token.can_revoke);
+    show(revoke, token.can_revoke);
   };
   const turn = poll(async () => {
     const answer = await ask("tokens");
     if (!answer?.rows) return;
-    now = answer.now;
-    each(find("rows"), answer.rows, (token) => token.id, create, fill);
+    each(find("rows"), answer.rows, (token) => token.id, create, fill(answer.now));
     show(find("table"), answer.rows.length > 0);
     show(find("empty"), answer.rows.length === 0);
   }, 5000);
+
+  const name = find("name", HTMLInputElement);
   find("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const typed = Object.fromEntries(new FormData(find("form")));
-    find("create").disabled = true;
-    trigger("create", { name: typed.name, role: typed.role, days: Number(typed.days) });
+    find("create", HTMLButtonElement).disabled = true;
+    const [role, days] = [find("role", HTMLSelectElement).value, find("days", HTMLInputElement).value];
+    trigger("create", { name: name.value, role, days: Number(days) });
   });
   find("copy").addEventListener("click", () => copyText(find("copy"), find("secret")));
   watch("value", () => {
@@ -55,9 +56,9 @@ export const mount = ({ element, server, props, trigger, watch }) => {
     put(find("secret"), secret ?? "");
     put(find("copy"), "Copy");
     show(find("shown"), Boolean(secret));
-    if (secret) find("form").elements.name.value = "";
+    if (secret) name.value = "";
     for (const control of element.querySelectorAll("button")) control.disabled = false;
     changed();
   });
-  document.addEventListener("blossom:changed", turn);
+  hear("changed", turn);
 };
