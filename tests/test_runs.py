@@ -3,6 +3,7 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -128,12 +129,17 @@ def test_the_same_idempotency_key_makes_one_run_and_a_taken_name_is_told(federat
 
 @pytest.mark.concurrent
 def test_a_click_that_arrives_twenty_times_at_once_is_one_run(federation):
+    runs, key, waits = (
+        federation.app.runs,
+        uuid4().hex,
+        {"min-nodes": 3},
+    )  # so it never ends by itself
     with ThreadPoolExecutor(20) as pool:
         made = list(
-            pool.map(lambda _: federation.app.runs.start("numpy_app", ADMIN, key="k2"), range(20))
+            pool.map(lambda _: runs.start("numpy_app", ADMIN, key=key, config=waits), range(20))
         )
     assert len({run.id for run in made}) == 1
-    others = [federation.app.runs.start("numpy_app", ADMIN) for _ in range(2)]
+    others = [runs.start("numpy_app", ADMIN, config=waits) for _ in range(2)]
     assert len({run.name for run in (made[0], *others)}) == 3
     for run in (*others, made[0]):
         federation.app.runs.stop(run.id, ADMIN)
