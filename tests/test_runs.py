@@ -57,6 +57,15 @@ def test_an_unmodified_app_of_each_style_completes_and_draws_points(federation, 
     said = [line.text for line in store.since({"said": 0}, limit=10_000).lines]
     assert len(said) > 5
     assert federation.log(f"run-{run.id}")[-len(said) :] == said
+    given = federation.app.superlink.messages.given_to(int(run.flower_run_id), 0)
+    assert given is not None
+    assert (given.whole, given.errors) == (True, [])
+    rows = federation.app.history.sites(run.id, ADMIN)
+    assert {row.name for row in rows} == {"North", "South"}
+    told = [str(node) for _, node in given.good]
+    assert {row.node_id: (row.asked, row.answered) for row in rows} == {
+        row.node_id: (told.count(row.node_id), told.count(row.node_id)) for row in rows
+    }
 
 
 def test_an_app_dropped_into_the_folder_shows_up_without_a_restart(federation):

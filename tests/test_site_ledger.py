@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from flwr.supercore.corestate.utils import validate_task_event_data
 
 from blossomtune_gradio.flower.link import given
 from blossomtune_gradio.flower.link.given import ErrorReply, Given
@@ -53,7 +54,7 @@ class Story:
     """Two sites, three rounds; one of the replies is an error. Steps: what lies there, events."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[int, str, str]] = [(1, REPLIES, "[]")]
+        self.events: list[tuple[int, str, str]] = [(1, REPLIES, '{"replies": []}')]
         self.there: list[SiteMessage] = []
         self.steps = [self._ask, self._answer, self._fetch] * ROUNDS
         self.round = 0
@@ -130,7 +131,8 @@ def test_what_cannot_be_read_is_not_nothing(tmp_path):
 
 
 def test_events_of_others_are_left_out():
-    events = [(1, REPLIES, "{"), (2, ERROR, "[1]"), (3, REPLIES, '[["q", "x"]]'), (9, "x", "1")]
+    events = [(1, REPLIES, "{"), (2, ERROR, "[1]"), (3, REPLIES, '{"replies": [["q", "x"]]}')]
+    events += [(4, REPLIES, '[["q", "5"]]'), (9, "x", "1")]
     assert given.read(events, 0) == Given(9)
 
 
@@ -142,7 +144,9 @@ def test_what_the_superlink_does_not_take_is_told_with_the_next_reply():
         def PushTaskEvents(self, request):  # noqa: N802 - Flower's name
             if broken[0]:
                 raise OSError("locked")
-            taken.extend((event.event, event.data) for event in request.events)
+            for event in request.events:
+                validate_task_event_data(event.data)  # Flower drops all of them otherwise
+                taken.append((event.event, event.data))
 
     answers, grid = Answers(), SimpleNamespace(_runtime_client=Client())
     answers.keep([{"message": "q1", "node": "5", "by": "site"}])
@@ -152,4 +156,4 @@ def test_what_the_superlink_does_not_take_is_told_with_the_next_reply():
     answers.tell(grid)
     answers.tell(grid)
     assert [kind for kind, _ in taken] == [REPLIES, REPLIES, ERROR]
-    assert taken[1][1] == '[["q1", "5"]]'
+    assert taken[1][1] == '{"replies": [["q1", "5"]]}'

@@ -55,7 +55,9 @@ def read(events: Iterable[tuple[int, str, str]], after: int) -> Given:
         try:
             told = json.loads(data)
             if kind == REPLIES:
-                good += [(str(name)[:_LONGEST_ID], int(node) % _ALL) for name, node in told]
+                good += [
+                    (str(name)[:_LONGEST_ID], int(node) % _ALL) for name, node in told["replies"]
+                ]
                 whole = True
             elif kind == ERROR:
                 errors.append(_error(number, told))

@@ -65,7 +65,7 @@ class Answers:
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}  # message id -> node
         self._announced = threading.local()
-        self._untold: list[tuple[str, Any]] = [(REPLIES, [])]  # events: kind and data
+        self._untold: list[tuple[str, Any]] = [(REPLIES, _good([]))]  # events: kind and data
         self._telling = threading.Lock()
 
     def listen(self, grid: Any, client: Any) -> None:
@@ -102,7 +102,7 @@ class Answers:
         good = [[reply["message"], reply["node"]] for reply in told if "reason" not in reply]
         pieces = [good[i : i + _OF_AN_EVENT] for i in range(0, len(good), _OF_AN_EVENT)]
         with self._telling:
-            self._untold += [(REPLIES, piece) for piece in pieces]
+            self._untold += [(REPLIES, _good(piece)) for piece in pieces]
             self._untold += [(ERROR, reply) for reply in told if "reason" in reply]
 
     def tell(self, grid: Any) -> None:
@@ -128,6 +128,11 @@ class Answers:
         reason = sendable(reply.error.reason or "")
         reply.error.__dict__["_reason"] = one_line(reason)
         return told | {"code": reply.error.code, "reason": _cut(reason)}
+
+
+def _good(replies: list[list[str]]) -> dict[str, Any]:
+    """An object: anything else Flower drops, all that came with it too, and says that it is kept."""
+    return {"replies": replies}
 
 
 def _cut(reason: str) -> str:
