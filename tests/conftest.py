@@ -70,6 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 SHARED = ("shared_federation", "flower_stack", "seeded_page")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file is one worker's, and so are all that share a live federation; the longest first.
 
@@ -86,3 +87,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group[item.path]))
     items.sort(key=lambda item: (-seconds[group[item.path]], group[item.path]))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Without its group a file would be spread over workers, and each would start its programs."""
+    if session.config.getoption("loadgroup", False):
+        lone = [item.nodeid for item in session.items if "@" not in item.nodeid]
+        assert not lone, f"xdist does not know the group of {lone[:3]}"

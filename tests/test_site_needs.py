@@ -11,6 +11,7 @@ from blossomtune_gradio.errors import NotAllowed
 from blossomtune_gradio.flower.apps.facts import FlowerApp, SiteNeeds
 from blossomtune_gradio.identity import Role, User
 from blossomtune_gradio.services.sites.lacks import SiteLacks
+from blossomtune_gradio.services.sites.presence import Presence
 from blossomtune_gradio.services.sites.reports import Report
 from blossomtune_gradio.services.sites.service import Site as SeenSite
 from blossomtune_gradio.site import needs
@@ -47,7 +48,7 @@ class Watched:
                 name=name,
                 partition_id=0,
                 node_id="1",
-                presence=presence,
+                presence=Presence(presence),
                 last_seen=None,
             )
             for number, name, presence in self._sites
