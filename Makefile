@@ -17,11 +17,11 @@ SMOKE ?=
   check-browser bench install install-dev browser proxies clean
 
 # The tests in two halves that have nothing in common (tests/test_loop.py holds that), and how both
-# are run: a file is one worker's, and so are files that share a federation (tests/conftest.py).
+# are run: a file is one worker's, and so are files that share a federation (tests/groups.py).
 QUICK := not soak and (main or not (slow or browser))
 REST := not soak and (slow or browser) and not main
 PYTEST := $(BIN)/python -m pytest
-WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n 3 --dist loadscope --no-loadscope-reorder
 TIMES ?= 50
 
 help: ## this list

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
+from xdist.remote import Producer
 
 from blossomtune_gradio.services.options import Options
 from blossomtune_gradio.settings import Settings
 from blossomtune_gradio.store.database import Database
 from tests import durations
 from tests.browser import chromium
+from tests.groups import GroupScheduling, group_of
 
 # The same examples on every machine; the soak draws new ones (`--hypothesis-profile=default`).
 hypothesis_settings.register_profile("seeded", derandomize=True, deadline=None)
@@ -67,30 +69,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("repetition", range(times))
 
 
-SHARED = ("shared_federation", "flower_stack", "seeded_page")
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file is one worker's, and so are all that share a live federation; the longest first.
-
-    Quick ones fill what time is left on each worker.
-    """
-    group = {item.path: item.path.stem for item in items}
+    """The longest groups first; quick ones fill what time is left on each worker."""
+    group = {item.path: group_of(item.path) for item in items}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    for item in items:
-        for name in set(SHARED) & set(getattr(item, "fixturenames", ())):
-            group[item.path] = name
     known, seconds = durations.known(), Counter[str]()
     for path, name in group.items():
         seconds[name] += known.get(path.stem, durations.UNKNOWN if path in slow else 0)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group[item.path]))
     items.sort(key=lambda item: (-seconds[group[item.path]], group[item.path]))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Without its group a file would be spread over workers, and each would start its programs."""
-    if session.config.getoption("loadgroup", False):
-        lone = [item.nodeid for item in session.items if "@" not in item.nodeid]
-        assert not lone, f"xdist does not know the group of {lone[:3]}"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None

@@ -11,6 +11,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from tests import durations
+from tests.groups import GroupScheduling, group_of
 from tests.support import terminal
 
 ROOT = Path(__file__).parent.parent
@@ -86,3 +87,12 @@ def test_a_command_beside_which_half_a_core_is_busy_keeps_its_exit_status():
         "raise SystemExit(7)",
     ]
     assert subprocess.run(command, cwd=ROOT).returncode == 7
+
+
+def test_files_that_share_something_live_are_one_workers_and_no_file_is_torn():
+    tests = ROOT / "tests"
+    assert group_of(tests / "test_runs.py") == group_of(tests / "test_causes_live.py")
+    assert group_of(tests / "test_browser.py") != group_of(tests / "test_runs.py")
+    names = ["tests/test_runs.py::a", "tests/test_doors.py::b[x@y::z]", "tests/test_cli.py::c"]
+    split = [GroupScheduling._split_scope(None, name) for name in names]
+    assert split == ["live_fixtures", "live_fixtures", "test_cli"]
