@@ -131,7 +131,7 @@ class Answers:
 
 
 def _good(replies: list[list[str]]) -> dict[str, Any]:
-    """An object: anything else Flower drops, all that came with it too, and says that it is kept."""
+    """An object: Flower drops anything else and what came with it, and says that it is kept."""
     return {"replies": replies}
 
 
