@@ -98,7 +98,6 @@ def attachment(
         "Content-Disposition": f'attachment; filename="{simple}"{exact}',
         "Content-Security-Policy": "sandbox",
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
